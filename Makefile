@@ -1,0 +1,32 @@
+# One-liners; what needs more stands in scripts/. `make` alone lists them.
+PYTHON_IN_VENV := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test fmt lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## make .venv/ ready (all other targets do it when needed)
+	@scripts/setup
+
+demo: setup ## a shop goes into Git, its cluster is destroyed, a new one is built from the commit
+	@$(PYTHON_IN_VENV) demo/bookstore.py
+
+check: setup ## lint, types, layers and pure tests: seconds, no lab
+	@scripts/check
+
+test: check ## everything: `check`, then the tests against real control planes
+	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
+	@$(PYTHON_IN_VENV) -m pytest -m "lab and not campaign"
+
+fmt: setup ## format the code and repair what the linter can
+	@$(PYTHON_IN_VENV) -m ruff format
+	@$(PYTHON_IN_VENV) -m ruff check --fix
+
+lock: setup ## pin what pyproject.toml asks for, with hashes (newest of all: scripts/lock --upgrade)
+	@scripts/lock
+
+clean: ## remove .venv/ and all that the tools left (not the lab's binaries)
+	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
