@@ -1,0 +1,5 @@
+"""Manifests as text: written in one canonical form, read as kubectl reads them. Pure.
+
+``emit`` writes, ``parse`` reads, ``path`` says where a manifest is kept, ``fieldpath`` names a
+place inside one. The format is specified in ``docs/format.md``.
+"""

@@ -1,0 +1,281 @@
+"""The words of the project, frozen. No behaviour beyond identity and order; no I/O.
+
+Everything that passes between rooms is one of these. See ``docs/design.md`` for the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Body = dict[str, Any]
+"""A decoded manifest: JSON types only."""
+
+ANY = "*"
+"""The name of a Ref that stands for every object of its kind (or, as kind, of its group)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """Identity of an object. The API version is deliberately no part of it."""
+
+    group: str
+    """API group without version; empty for the core group."""
+    kind: str
+    namespace: str
+    """Empty for cluster-scoped objects."""
+    name: str
+
+    def __str__(self) -> str:
+        """``Kind[.group]/[namespace/]name``; :func:`parse_ref` reads it back."""
+        kind = f"{self.kind}.{self.group}" if self.group else self.kind
+        return f"{kind}/{self.namespace}/{self.name}" if self.namespace else f"{kind}/{self.name}"
+
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        """Group and kind, the key by which rules and references look things up."""
+        return (self.group, self.kind)
+
+    def covers(self, other: Ref) -> bool:
+        """Whether this Ref names ``other``, wildcards (``ANY``) included."""
+        return (
+            self.group == other.group
+            and self.kind in (ANY, other.kind)
+            and self.name in (ANY, other.name)
+            and (self.namespace == other.namespace or self.name == ANY and not self.namespace)
+        )
+
+
+def parse_ref(text: str) -> Ref:
+    """Read what ``str(Ref)`` wrote.
+
+    Raises ``ValueError`` for anything else.
+    """
+    parts = text.split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise ValueError(f"{text!r} is not Kind[.group]/[namespace/]name")
+    kind, _, group = parts[0].partition(".")
+    namespace = parts[1] if len(parts) == 3 else ""
+    return Ref(group, kind, namespace, parts[-1])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Resource:
+    """A kind as one API server serves it in one version."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def group_kind(self) -> tuple[str, str]:
+        """Group and kind, without the version."""
+        return (self.group, self.kind)
+
+    @property
+    def api_version(self) -> str:
+        """The manifest's ``apiVersion``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which cluster this is, and at which moment it was looked at."""
+
+    uid: str
+    """The UID of its ``kube-system`` namespace, which no other cluster has."""
+    version: str
+    """The API server's version, such as ``v1.37.2``."""
+    revision: str
+    """The resourceVersion of the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a State knows of one object without holding its body."""
+
+    fingerprint: str
+    """Hash of the object's canonical bytes: the git blob id of its exported file."""
+    path: str
+    """Where its manifest is or would be, relative to ``clusters/<cluster>/``."""
+    version: str
+    """API version (without group) that the body has or would have."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Omission:
+    """Left out because a rule or a policy says so. ``ref.name`` may be ``ANY``."""
+
+    ref: Ref
+    rule: str
+    """Identifier of the rule or policy."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Gap:
+    """Could not be read, or cannot come back: a fact to repair, not a choice."""
+
+    ref: Ref
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A cluster's objects as fingerprints, with an honest account of what is not among them."""
+
+    entries: Mapping[Ref, Entry]
+    omissions: tuple[Omission, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def gap_for(self, ref: Ref) -> Gap | None:
+        """The gap that makes this object's absence mean nothing, if there is one."""
+        return next((gap for gap in self.gaps if gap.ref.covers(ref)), None)
+
+
+class Presence(StrEnum):
+    """How one object differs between Git and the cluster."""
+
+    MISSING = "missing"
+    MODIFIED = "modified"
+    UNMANAGED = "unmanaged"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. ``old`` is Git's value, ``new`` the cluster's; either may be absent."""
+
+    path: str
+    op: str
+    """``add`` (only in the cluster), ``remove`` (only in Git) or ``replace``."""
+    old: Any = None
+    new: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object's state relative to Git. ``changes`` is empty unless it is modified."""
+
+    ref: Ref
+    presence: Presence
+    path: str
+    changes: tuple[FieldChange, ...] = ()
+    reason: str = ""
+    """Why it is unknown; empty otherwise."""
+
+
+class Action(StrEnum):
+    """What a step does; Flux's words where they exist."""
+
+    CREATE = "create"
+    CONFIGURE = "configure"
+    REPLACE = "replace"
+    DELETE = "delete"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """An edge of the graph: this object must be there (or be ready) before the step starts."""
+
+    ref: Ref
+    ready: bool = False
+    """Wait for readiness; otherwise existence is enough."""
+    hard: bool = False
+    """Without it the API server refuses the step; otherwise the step may go on after a failure."""
+    why: str = ""
+    """The field or rule that makes the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act of a plan. Holds no body: it is loaded by path and fingerprint when the step runs."""
+
+    ref: Ref
+    action: Action
+    fingerprint: str
+    path: str
+    version: str
+    needs: tuple[Need, ...] = ()
+    reason: str = ""
+    """Why it is skipped; empty otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, in an order that respects every need."""
+
+    steps: tuple[Step, ...]
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Things a person should know before saying yes, one line each."""
+
+
+class Result(StrEnum):
+    """What came of a step."""
+
+    DONE = "done"
+    """Created (or changed) as planned."""
+    PRESENT = "present"
+    """Was there already and equal."""
+    FAILED = "failed"
+    """The API server refused, or did not answer in time."""
+    BLOCKED = "blocked"
+    """Never tried, because what it needs hard did not come."""
+    UNREADY = "unready"
+    """Written, but not ready within the time allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one step; ``reason`` is empty when it went well."""
+
+    ref: Ref
+    action: Action
+    result: Result
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class MaskedValue:
+    """A value that must not be seen. Only :meth:`reveal` gives it; every other way shows ``***``."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself. Call it only where it is handed to the API server or to encryption."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MaskedValue) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(("MaskedValue", self._value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a masked value is not pickled")
+
+
+def by_kind(refs: Iterable[Ref]) -> dict[tuple[str, str], int]:
+    """Count Refs by group and kind, in sorted order."""
+    counts: dict[tuple[str, str], int] = {}
+    for ref in refs:
+        counts[ref.group_kind] = counts.get(ref.group_kind, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,99 @@
+"""What the verbs hand to the reports: frozen results made of the model's words alone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitops_dr.model import Difference, Gap, Identity, Omission, Outcome, Plan, Presence, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export found and did."""
+
+    cluster: str
+    source: Identity
+    commit: str | None
+    """The recovery point: the new commit, or the one that says the same; None before the first."""
+    created: bool
+    """A commit was made."""
+    objects: int
+    written: tuple[str, ...]
+    """Paths of the files that are new or changed, below ``clusters/<cluster>/``."""
+    deleted: tuple[str, ...]
+    omissions: tuple[Omission, ...]
+    gaps: tuple[Gap, ...]
+    torn: tuple[str, ...]
+    """Kinds that are not of the same moment as the others."""
+    left: tuple[str, ...]
+    """Files that somebody edited during the export; the commit is whole, these were left."""
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A commit and a cluster, compared."""
+
+    cluster: str
+    commit: str
+    live: Identity
+    differences: tuple[Difference, ...]
+    equal: int
+    """Objects that are the same in both."""
+    gaps: tuple[Gap, ...]
+    """What could not be read, so that nothing is said of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """From which commit, into which cluster: what a person checks before saying yes."""
+
+    cluster: str
+    """Whose State in Git."""
+    commit: str
+    context: str
+    server: str
+    target: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a rebuild would do, or is about to do."""
+
+    goal: Goal
+    plan: Plan
+    digest: str
+    """Names this very plan for this very target."""
+    equal: int
+    """Objects that are there and as they should be."""
+    gaps: tuple[Gap, ...]
+    """What cannot come back or could not be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did and what it left."""
+
+    planned: Planned
+    outcomes: tuple[Outcome, ...]
+    differences: tuple[Difference, ...]
+    """The comparison once everything was done."""
+    equal: int
+    gaps: tuple[Gap, ...]
+    """What did not come back or could not be looked at."""
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The steps that did not come to a good end."""
+        good = (Result.DONE, Result.PRESENT)
+        return tuple(outcome for outcome in self.outcomes if outcome.result not in good)
+
+    @property
+    def open_differences(self) -> tuple[Difference, ...]:
+        """What Git wants and the cluster has not; what only the cluster has is its own affair."""
+        return tuple(d for d in self.differences if d.presence is not Presence.UNMANAGED)
+
+    @property
+    def complete(self) -> bool:
+        """Everything is there, ready and as Git has it."""
+        return not (self.failed or self.open_differences or self.gaps)

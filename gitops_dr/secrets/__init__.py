@@ -1,0 +1,1 @@
+"""Secrets: what must never be seen and never reach Git in plain text. Pure."""
