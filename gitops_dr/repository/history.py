@@ -1,0 +1,111 @@
+"""Finds commits by name or by time and says what they are. Runs git; reads only."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from gitops_dr.errors import RepositoryError
+from gitops_dr.repository.git import user_revision
+from gitops_dr.repository.message import parse
+from gitops_dr.repository.repository import Repository, head
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_PERSON = re.compile(r".*> (?P<seconds>\d+) (?P<zone>[+-]\d{4})")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """One commit."""
+
+    id: str
+    time: datetime
+    """When it was authored, in the author's time zone."""
+    subject: str
+    trailers: Mapping[str, str]
+
+
+def resolve(repo: Repository, at: str, *, cluster_prefix: str) -> str:
+    """Find the full id of the commit that ``at`` means: a commit, tag or branch, or a time.
+
+    A time is RFC 3339 or like ``2026-11-22 10:00``, local where it names no zone. It means the
+    newest commit not committed after it, on HEAD's first-parent history, that changed something
+    below ``cluster_prefix``. Raises ``RepositoryError`` with near matches if there is none.
+    """
+    if _TIME.fullmatch(at):
+        return _at_time(repo, at, cluster_prefix)
+    found = repo.git.ask(
+        ["rev-parse", "--quiet", "--verify", "--end-of-options", f"{user_revision(at)}^{{commit}}"],
+        no=(1, 128),
+    )
+    if found is None:
+        raise RepositoryError(f"{at}: no such commit, tag, branch or time", hint=_near(repo, at))
+    return found
+
+
+def commit_info(repo: Repository, commit: str) -> CommitInfo:
+    """Read what the commit says of itself. Raises ``RepositoryError`` if it is not there."""
+    raw = repo.git.run(["cat-file", "commit", user_revision(commit)])
+    header, _, body = raw.partition(b"\n\n")
+    fields: dict[str, str] = {}
+    for line in header.decode(errors="replace").split("\n"):
+        name, _, value = line.partition(" ")
+        fields.setdefault(name, value)
+    subject, trailers = parse(_decode(body, fields.get("encoding", "utf-8")))
+    return CommitInfo(commit, _when(commit, fields.get("author", "")), subject, trailers)
+
+
+def _at_time(repo: Repository, at: str, prefix: str) -> str:
+    try:
+        seconds = int(datetime.fromisoformat(at.upper()).astimezone(UTC).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise RepositoryError(f"{at}: there is no such time", hint=_FORMATS) from error
+    if head(repo) is None:
+        raise RepositoryError(f"{at}: the repository has no commits yet")
+    touching = ["rev-list", "--first-parent", "HEAD"]
+    where = ["--", prefix.strip("/")]
+    if seconds >= 0:
+        found = repo.git.run([*touching, "--max-count=1", f"--min-age={seconds}", *where]).decode()
+        if found:
+            return found.strip()
+    every = repo.git.run([*touching, *where]).decode().split()
+    hint = f"no commit on this branch touches {prefix}"
+    if every:
+        oldest = commit_info(repo, every[-1])
+        hint = f"the oldest is {oldest.id[:12]} of {oldest.time.isoformat(sep=' ')}"
+    if repo.git.ask(["rev-parse", "--is-shallow-repository"]) == "true":
+        hint += "; this clone is shallow: git fetch --unshallow brings the rest"
+    raise RepositoryError(f"{at}: no commit of {prefix} is that old", hint=hint)
+
+
+def _near(repo: Repository, at: str) -> str:
+    if head(repo) is None:
+        return "the repository has no commits yet"
+    names = repo.git.run(["for-each-ref", "--format=%(refname:lstrip=2)"]).decode().splitlines()
+    near = difflib.get_close_matches(at, names, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else _FORMATS
+
+
+def _when(commit: str, author: str) -> datetime:
+    found = _PERSON.fullmatch(author)
+    if not found:
+        raise RepositoryError(f"commit {commit}: its author line is damaged")
+    sign = -1 if found["zone"][0] == "-" else 1
+    offset = timedelta(hours=int(found["zone"][1:3]), minutes=int(found["zone"][3:]))
+    try:
+        return datetime.fromtimestamp(int(found["seconds"]), timezone(sign * offset))
+    except (ValueError, OverflowError) as error:
+        raise RepositoryError(f"commit {commit}: its author time is impossible") from error
+
+
+def _decode(body: bytes, encoding: str) -> str:
+    try:
+        return body.decode(encoding, errors="replace")
+    except LookupError:
+        return body.decode(errors="replace")
+
+
+_FORMATS = "give a commit, a tag, a branch, or a time such as '2026-11-22 10:00'"
