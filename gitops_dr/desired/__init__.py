@@ -1,0 +1,1 @@
+"""What a cluster should be: a commit's State, rewritten for a target. Pure."""

@@ -1,0 +1,171 @@
+"""The recovery files that stand beside the manifests: ``coverage.yaml`` and ``images.yaml``. Pure.
+
+``docs/format.md`` specifies them. They hold nothing that changes while the cluster does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitops_dr.errors import RepositoryError
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.fieldpath import parse_fieldpath
+from gitops_dr.manifests.parse import parse_document
+from gitops_dr.model import Gap, Omission, Ref, Resource, parse_ref
+
+FORMAT = 1
+COVERAGE = "recovery/coverage.yaml"
+IMAGES = "recovery/images.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What one recovery point holds and what it does not."""
+
+    uid: str
+    """UID of the source's ``kube-system`` namespace."""
+    version: str
+    """The source's Kubernetes version."""
+    kinds: tuple[tuple[Resource, int], ...]
+    """Every kind that was listed, and how many of its objects are in Git."""
+    omissions: tuple[Omission, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def versions(self) -> dict[tuple[str, str], str]:
+        """The API version of each kind."""
+        return {resource.group_kind: resource.version for resource, _ in self.kinds}
+
+
+def write_coverage(coverage: Coverage) -> bytes:
+    """The bytes of ``coverage.yaml``."""
+    return canonical(
+        {
+            "format": FORMAT,
+            "source": {"uid": coverage.uid, "version": coverage.version},
+            "kinds": [
+                {
+                    "group": resource.group,
+                    "kind": resource.kind,
+                    "namespaced": resource.namespaced,
+                    "objects": count,
+                    "resource": resource.plural,
+                    "version": resource.version,
+                }
+                for resource, count in coverage.kinds
+            ],
+            "omissions": [
+                {"reason": omission.reason, "ref": str(omission.ref), "rule": omission.rule}
+                for omission in coverage.omissions
+            ],
+            "gaps": [{"reason": gap.reason, "ref": str(gap.ref)} for gap in coverage.gaps],
+        }
+    )
+
+
+def read_coverage(data: bytes, path: str) -> Coverage:
+    """Read ``coverage.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
+    document = parse_document(data, path)
+    found = document.get("format")
+    if found != FORMAT:
+        raise RepositoryError(
+            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
+            hint="use the version of gitops-dr that wrote it, or a newer one",
+        )
+    try:
+        return Coverage(
+            uid=document["source"]["uid"],
+            version=document["source"]["version"],
+            kinds=tuple(
+                (
+                    Resource(
+                        kind["group"],
+                        kind["version"],
+                        kind["kind"],
+                        kind["resource"],
+                        kind["namespaced"],
+                    ),
+                    int(kind["objects"]),
+                )
+                for kind in document["kinds"]
+            ),
+            omissions=tuple(
+                Omission(parse_ref(entry["ref"]), entry["rule"], entry["reason"])
+                for entry in document["omissions"]
+            ),
+            gaps=tuple(
+                Gap(parse_ref(entry["ref"]), entry["reason"]) for entry in document["gaps"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RepositoryError(
+            f"{path}: not a coverage file: {type(error).__name__}: {error}",
+            hint="restore it from the last commit of gitops-dr export",
+        ) from error
+
+
+# Where the kinds of Kubernetes itself keep containers; custom kinds are not searched.
+_POD_SPECS = {
+    ("", "Pod"): "spec",
+    ("", "ReplicationController"): "spec.template.spec",
+    ("apps", "Deployment"): "spec.template.spec",
+    ("apps", "ReplicaSet"): "spec.template.spec",
+    ("apps", "StatefulSet"): "spec.template.spec",
+    ("apps", "DaemonSet"): "spec.template.spec",
+    ("batch", "Job"): "spec.template.spec",
+    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
+}
+
+
+def has_images(group_kind: tuple[str, str]) -> bool:
+    """Whether objects of this kind run containers."""
+    return group_kind in _POD_SPECS
+
+
+def images_of(ref: Ref, body: Mapping[str, Any]) -> set[str]:
+    """The images that an object's pods are asked to run."""
+    spec: Any = body
+    for key in parse_fieldpath(_POD_SPECS[ref.group_kind]):
+        spec = spec.get(key) if isinstance(spec, dict) else None
+    if not isinstance(spec, dict):
+        return set()
+    return {
+        container["image"]
+        for field in ("containers", "initContainers")
+        for container in spec.get(field) or ()
+        if isinstance(container, dict) and isinstance(container.get("image"), str)
+    }
+
+
+def write_images(
+    wanted: Iterable[str],
+    running: Mapping[str, Sequence[str]],
+    before: Mapping[str, Sequence[str]],
+) -> bytes:
+    """The bytes of ``images.yaml``: each image in use and the digests that ran of it.
+
+    ``before`` is the file's previous content: an image whose pods happen not to run just now keeps
+    the digest that was last seen.
+    """
+    return canonical(
+        {
+            "format": FORMAT,
+            "images": {
+                image: list(running.get(image) or before.get(image) or ())
+                for image in sorted(set(wanted))
+            },
+        }
+    )
+
+
+def read_images(data: bytes, path: str) -> dict[str, tuple[str, ...]]:
+    """Image to digests. Raises ``RepositoryError`` if the file is not one."""
+    images = parse_document(data, path).get("images")
+    if not isinstance(images, dict) or not all(isinstance(v, list) for v in images.values()):
+        raise RepositoryError(
+            f"{path}: not an images file",
+            hint="restore it from the last commit of gitops-dr export",
+        )
+    return {str(image): tuple(map(str, digests)) for image, digests in images.items()}

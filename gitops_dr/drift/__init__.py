@@ -1,0 +1,1 @@
+"""How two States differ. Pure."""

@@ -1,0 +1,1 @@
+"""Differences become a plan: references, facts, order, digest. Pure; reads only shipped data."""

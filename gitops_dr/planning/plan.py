@@ -1,0 +1,161 @@
+"""Turns differences into a plan: what to create, what to leave, what cannot come back. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from gitops_dr.model import (
+    ANY,
+    Action,
+    Difference,
+    Gap,
+    Need,
+    Omission,
+    Plan,
+    Presence,
+    Ref,
+    State,
+    Step,
+)
+from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
+from gitops_dr.planning.graph import UnmetNeed, order
+from gitops_dr.planning.references import provided
+
+_CLAIM = ("", "PersistentVolumeClaim")
+_SECRET = ("", "Secret")
+_NAMED = 3
+"""How many of the objects that need something are named; the rest is counted."""
+
+
+def make_plan(
+    desired: State,
+    observed: State,
+    differences: Iterable[Difference],
+    facts: Mapping[Ref, ObjectFacts],
+    *,
+    accept_empty_volumes: bool = False,
+) -> Plan:
+    """Plan how ``observed`` becomes ``desired``.
+
+    Missing objects are created; modified ones are left as they are (a skipped step); unmanaged
+    ones are none of our business; unknown ones become gaps. ``facts`` has those of all missing
+    objects, and may have more. Gaps are also claims whose volume will start empty (unless
+    accepted), Secrets that others need but policy left out of Git, and objects that the API server
+    will refuse because what they need is nowhere. Other missing references are notes.
+    """
+    steps: list[Step] = []
+    gaps: list[Gap] = []
+    for difference in differences:
+        ref = difference.ref
+        match difference.presence:
+            case Presence.MISSING:
+                steps.append(_step(desired, ref, Action.CREATE))
+                if (
+                    ref.group_kind == _CLAIM
+                    and not accept_empty_volumes
+                    and not facts.get(ref, NO_FACTS).references.has_data
+                ):
+                    gaps.append(Gap(ref, "its volume starts empty: no snapshot restores its data"))
+            case Presence.MODIFIED:
+                reason = "exists and differs; left untouched"
+                steps.append(_step(desired, ref, Action.SKIP, reason))
+            case Presence.UNKNOWN:
+                gaps.append(Gap(ref, difference.reason or "its state could not be determined"))
+            case Presence.UNMANAGED:
+                pass
+    ordering = order(steps, facts, _presence(observed))
+    unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions, observed.omissions)
+    return Plan(
+        steps=ordering.steps,
+        gaps=tuple(sorted({*gaps, *unmet_gaps})),
+        notes=(*ordering.notes, *unmet_notes),
+    )
+
+
+def digest(plan: Plan, commit: str, target_uid: str) -> str:
+    """Hash (SHA-256, hex) what the plan would do, from which commit, and to which cluster.
+
+    Equal digests mean the same acts in the same order; notes and gaps do not count.
+    """
+    acts = [
+        [str(step.ref), step.action, step.fingerprint, step.path, step.version, _needs(step)]
+        for step in plan.steps
+    ]
+    text = json.dumps([commit, target_uid, acts], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _needs(step: Step) -> list[list[str | bool]]:
+    return [[str(need.ref), need.ready, need.hard] for need in step.needs]
+
+
+def _step(desired: State, ref: Ref, action: Action, reason: str = "") -> Step:
+    entry = desired.entries[ref]
+    return Step(ref, action, entry.fingerprint, entry.path, entry.version, reason=reason)
+
+
+def _presence(observed: State) -> Callable[[Ref], bool]:
+    """Tell what the target has: observed, left out by a rule, or always there."""
+    omitted = {omission.ref for omission in observed.omissions}
+    return lambda ref: ref in observed.entries or ref in omitted or provided(ref)
+
+
+def _judge(
+    unmet: Iterable[UnmetNeed],
+    omitted_here: Sequence[Omission],
+    omitted_there: Sequence[Omission],
+) -> tuple[list[Gap], list[str]]:
+    """Sort unmet needs into gaps and notes.
+
+    An object other than a Secret that a rule leaves out, of Git or of the observed state, is one
+    that the cluster makes for itself: nobody has to be told.
+    """
+    users: dict[Ref, list[UnmetNeed]] = {}
+    for each in unmet:
+        users.setdefault(each.need.ref, []).append(each)
+    here, there = _Omitted(omitted_here), _Omitted(omitted_there)
+    gaps: list[Gap] = []
+    notes: list[str] = []
+    for ref, needing in sorted(users.items(), key=lambda item: item[0]):
+        omission = here.find(ref)
+        if ref.group_kind == _SECRET and omission is not None:
+            who = _some([str(each.ref) for each in needing])
+            gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
+            continue
+        if omission is not None or there.find(ref) is not None:
+            continue
+        gaps += [Gap(each.ref, _nowhere(each.need)) for each in needing if each.need.hard]
+        soft = [f"{each.ref} ({each.need.why})" for each in needing if not each.need.hard]
+        if soft:
+            notes.append(f"{ref} is neither in Git nor in the target; needed by {_some(soft)}")
+    return gaps, notes
+
+
+class _Omitted:
+    """Finds the omission that covers a Ref, wildcards included."""
+
+    def __init__(self, omissions: Iterable[Omission]) -> None:
+        self._exact: dict[Ref, Omission] = {}
+        self._wide: list[Omission] = []
+        for omission in omissions:
+            if ANY in (omission.ref.name, omission.ref.kind):
+                self._wide.append(omission)
+            else:
+                self._exact[omission.ref] = omission
+
+    def find(self, ref: Ref) -> Omission | None:
+        """Find the omission that names this Ref, the exact one first."""
+        covering = (omission for omission in self._wide if omission.ref.covers(ref))
+        return self._exact.get(ref) or next(covering, None)
+
+
+def _nowhere(need: Need) -> str:
+    return f"needs {need.ref} ({need.why}), which is neither in Git nor in the target"
+
+
+def _some(texts: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
