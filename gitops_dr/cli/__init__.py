@@ -1,0 +1,89 @@
+"""The command ``gitops-dr``: flags to one workflow, its result to one report, the report to an exit code.
+
+No logic lives here. Everything heavy is imported inside the commands, so that ``--help`` and
+completion stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from gitops_dr import __version__
+from gitops_dr.cli import drift, export, init, lab, plan, rebuild
+from gitops_dr.errors import ExitCode, GitOpsDRError
+
+app = typer.Typer(
+    name="gitops-dr",
+    help="A Kubernetes cluster is a commit: export it, see its drift, rebuild it.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=(
+        "Exit codes: 0 done, 1 differences, 2 usage, 3 partial (a gap or a failed step), "
+        "4 cluster, 5 repository, 6 refused, 70 bug, 130 interrupted."
+    ),
+)
+app.command(name="init")(init.init)
+app.command(name="export")(export.export)
+app.command(name="drift")(drift.drift)
+app.command(name="plan")(plan.plan)
+app.command(name="rebuild")(rebuild.rebuild)
+app.add_typer(lab.app, name="lab")
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        print(f"gitops-dr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; errors become a line and a hint on stderr, and an exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except GitOpsDRError as error:
+        from gitops_dr.reports.text import shown
+
+        print(f"gitops-dr: {shown(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {shown(error.hint)}", file=sys.stderr)
+        return error.exit_code
+    except TyperException as error:
+        print(error.format_message(), file=sys.stderr)
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        print("gitops-dr: interrupted; the same command goes on from here", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has seen enough; nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.DONE
+    except Exception as error:  # noqa: BLE001 - the last place where a bug can be given its exit code
+        print(f"gitops-dr: a bug: {type(error).__name__}", file=sys.stderr)
+        print("  hint: run it with GITOPS_DR_DEBUG=1 to see where, and report it", file=sys.stderr)
+        if os.environ.get("GITOPS_DR_DEBUG"):
+            traceback.print_exc()
+        return ExitCode.BUG
+    return code if isinstance(code, int) else ExitCode.DONE

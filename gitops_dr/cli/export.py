@@ -1,0 +1,56 @@
+"""``gitops-dr export``: flags to the workflow, its result to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gitops_dr.cli import options
+
+
+def export(
+    *,
+    repo: options.Repo = Path(),
+    cluster: options.Cluster = None,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be committed; commit nothing.")
+    ] = False,
+    adopt_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-cluster", help="Go on although the cluster's UID is not the recorded one."
+        ),
+    ] = False,
+    allow_shrink: Annotated[
+        bool,
+        typer.Option(
+            "--allow-shrink", help="Go on although over a tenth of the recorded objects is gone."
+        ),
+    ] = False,
+    output: options.Output = options.OutputFormat.TABLE,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write the running cluster into Git as one commit, a recovery point.
+
+    No commit is made if nothing has changed. Secrets are left out and named. Exits 3 if something
+    could not be read: its files stay, and coverage.yaml names the gap.
+    """
+    from gitops_dr.cli.progress import Progress
+    from gitops_dr.reports import export as report
+    from gitops_dr.workflows.export import export as run
+
+    progress = Progress(quiet=quiet)
+    with progress.showing():
+        result = run(
+            options.where(repo, cluster, context, kubeconfig),
+            dry_run=dry_run,
+            adopt_cluster=adopt_cluster,
+            allow_shrink=allow_shrink,
+            emit=progress,
+        )
+    print(report.FORMATS[output](result, progress.seconds))
+    return report.exit_code(result)

@@ -1,0 +1,72 @@
+"""Writes single objects to the cluster: create and patch. Writes to the cluster.
+
+Every write is strict about fields (an unknown field is an error, not silently dropped) and carries
+our field manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from gitops_dr.cluster.connect import FIELD_MANAGER, Connection
+from gitops_dr.cluster.listing import collection_path, object_path
+from gitops_dr.model import Body, Resource
+
+_QUERY = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+
+
+def create(connection: Connection, resource: Resource, body: Body) -> Body:
+    """Create an object; returns it as stored. Raises ``ApiError``, with status 409 if it exists."""
+    path = collection_path(resource, body["metadata"].get("namespace", ""))
+    return _body(connection.request("POST", path, query=_QUERY, body=orjson.dumps(body)))
+
+
+def merge(connection: Connection, resource: Resource, body: Body) -> Body:
+    """Lay an object over the one that is there (JSON merge patch). Raises ``ApiError``."""
+    metadata = body["metadata"]
+    return _body(
+        connection.request(
+            "PATCH",
+            object_path(resource, metadata.get("namespace", ""), metadata["name"]),
+            query=_QUERY,
+            body=orjson.dumps(body),
+            content_type="application/merge-patch+json",
+        )
+    )
+
+
+def get(connection: Connection, resource: Resource, namespace: str, name: str) -> Body:
+    """Read one object. Raises ``ApiError``, with status 404 if it is not there."""
+    return _body(connection.request("GET", object_path(resource, namespace, name)))
+
+
+def late_binding_classes(connection: Connection) -> Callable[[Body], bool]:
+    """Tells of a claim whether it binds only once a pod uses it.
+
+    That is so if its StorageClass, or the default class for a claim that names none, has
+    ``volumeBindingMode: WaitForFirstConsumer``. Raises ``ApiError``.
+    """
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    late: dict[str | None, bool] = {}
+
+    def waits(claim: Body) -> bool:
+        name = (claim.get("spec") or {}).get("storageClassName")
+        if name not in late:
+            # Asked again for each new name: the class may be part of the same rebuild.
+            for body in connection.json("GET", path).get("items") or ():
+                waiting = body.get("volumeBindingMode") == "WaitForFirstConsumer"
+                late[body["metadata"]["name"]] = waiting
+                annotations = body["metadata"].get("annotations") or {}
+                if annotations.get("storageclass.kubernetes.io/is-default-class") == "true":
+                    late[None] = waiting
+        return late.get(name, False)
+
+    return waits
+
+
+def _body(data: bytes) -> Body:
+    body: Any = orjson.loads(data)
+    return body if isinstance(body, dict) else {}

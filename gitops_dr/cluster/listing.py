@@ -1,0 +1,150 @@
+"""Lists resources page by page, several at once. Reads from the cluster only.
+
+Pages are handed over as they arrive and then forgotten, so that memory does not follow the size of
+the cluster.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.model import Resource
+
+PAGE = 500
+"""Objects a page, as kubectl asks for."""
+
+AT_ONCE = 4
+"""Lists in flight. More does not help: encoding bounds the server, decoding bounds us."""
+
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some objects of one resource, or the reason why they could not be had."""
+
+    resource: Resource
+    items: Sequence[dict[str, Any]]
+    last: bool
+    """No page of this resource follows."""
+    error: ApiError | None = None
+    torn: bool = False
+    """Not of the revision that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """One resource to list; ``metadata_only`` keeps everything but metadata on the server."""
+
+    resource: Resource
+    metadata_only: bool = False
+
+
+def collection_path(resource: Resource, namespace: str = "") -> str:
+    """The URL path of a resource's collection, in one namespace or across all."""
+    root = f"/apis/{resource.group}" if resource.group else "/api"
+    middle = f"/namespaces/{namespace}" if namespace and resource.namespaced else ""
+    return f"{root}/{resource.version}{middle}/{resource.plural}"
+
+
+def object_path(resource: Resource, namespace: str, name: str) -> str:
+    """The URL path of one object."""
+    return f"{collection_path(resource, namespace)}/{name}"
+
+
+def list_pages(
+    connection: Connection, requests: Sequence[ListRequest], *, revision: str = ""
+) -> Iterator[Page]:
+    """List every request; pages of different resources interleave.
+
+    ``revision``: the resourceVersion at which all lists are taken; empty for "now". Where a server
+    refuses it (410 or an aggregated API that knows no such revision) the list is taken as it is
+    and its pages are marked torn. A list that fails yields one page with ``error``.
+    """
+    pending: queue.SimpleQueue[ListRequest] = queue.SimpleQueue()
+    for request in requests:
+        pending.put(request)
+    # Bounded: pages must not pile up when we are slower than the server.
+    pages: queue.Queue[Page | None] = queue.Queue(maxsize=2 * AT_ONCE)
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.is_set():
+            try:
+                request = pending.get_nowait()
+            except queue.Empty:
+                break
+            for page in _one_list(connection, request, revision):
+                pages.put(page)
+                if stopped.is_set():
+                    break
+        pages.put(None)
+
+    workers = [
+        threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(requests)))
+    ]
+    for worker in workers:
+        worker.start()
+    running = len(workers)
+    try:
+        while running:
+            page = pages.get()
+            if page is None:
+                running -= 1
+            else:
+                yield page
+    finally:
+        stopped.set()
+        while any(worker.is_alive() for worker in workers):
+            try:
+                pages.get(timeout=0.05)
+            except queue.Empty:
+                continue
+
+
+def _one_list(connection: Connection, request: ListRequest, revision: str) -> Iterator[Page]:
+    resource = request.resource
+    yielded = False
+    torn = False
+    continuation = ""
+    while True:
+        query: dict[str, str | int] = {"limit": PAGE}
+        if continuation:
+            query["continue"] = continuation
+        elif revision and not torn:
+            query |= {"resourceVersion": revision, "resourceVersionMatch": "Exact"}
+        try:
+            data = connection.request(
+                "GET",
+                collection_path(resource),
+                query=query,
+                accept=_METADATA_ONLY if request.metadata_only else "application/json",
+            )
+            document = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            problem = ApiError(f"the list is not JSON: {error}", status=0)
+            yield Page(resource, (), last=True, error=problem)
+            return
+        except ApiError as error:
+            refused_revision = revision and not torn and not yielded and error.status in (400, 410)
+            expired_in_the_middle = yielded and error.status == 410 and error.continuation
+            if refused_revision or expired_in_the_middle:
+                torn, continuation = True, error.continuation if yielded else ""
+                continue
+            yield Page(resource, (), last=True, error=error)
+            return
+        metadata = document.get("metadata") or {}
+        continuation = metadata.get("continue") or ""
+        if revision and not continuation and not yielded:
+            torn = torn or metadata.get("resourceVersion") != revision
+        yielded = True
+        yield Page(resource, document.get("items") or (), last=not continuation, torn=torn)
+        if not continuation:
+            return

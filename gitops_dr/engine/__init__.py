@@ -1,0 +1,1 @@
+"""Brings effects and the pure rooms together: observe a cluster, read a commit, execute a plan."""

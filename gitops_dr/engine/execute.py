@@ -1,0 +1,349 @@
+"""Carries out a plan: several steps at once, each as soon as what it needs is there. Writes to the cluster.
+
+One thread decides, a few send requests, and one per kind watches for readiness; they talk through a
+queue, so nothing is shared but messages. Running a plan again after an interruption is safe: what is
+there and equal is done.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
+from gitops_dr.cluster.apply import get
+from gitops_dr.cluster.watch import watch
+from gitops_dr.engine.act import Act, act
+from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
+from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
+from gitops_dr.planning.tiers import stage
+from gitops_dr.readiness import Readiness, awaited, readiness
+
+LoadBodies = Callable[[Iterable[Ref]], Iterator[tuple[Ref, Body]]]
+
+_BATCH = 64
+"""Steps whose bodies are read from Git in one go."""
+
+_PATIENCE = 60.0
+"""Seconds for which a step that comes too early is tried again."""
+
+_FIRST_RETRY = 0.1
+_LAST_RETRY = 2.0
+"""Seconds between two attempts: doubled from the first to the last."""
+
+_LOOK_EVERY = 0.25
+"""Seconds between two looks for what is late; there may be thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Acted:
+    step: Step
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    ref: Ref
+    readiness: Readiness
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Everything that changes while the plan runs; only the deciding thread changes it."""
+
+    outcomes: dict[Ref, Outcome] = field(default_factory=dict)
+    ready: dict[Ref, Readiness] = field(default_factory=dict)
+    uids: dict[Ref, str] = field(default_factory=dict)
+    unready: dict[Ref, float] = field(default_factory=dict)
+    """Written and not ready yet, with the time (monotonic seconds) at which it was written."""
+    given_up: set[Ref] = field(default_factory=set)
+    """Written, and not ready in time: nobody waits for them any more."""
+
+
+def execute(
+    connection: Connection,
+    plan: Plan,
+    load: LoadBodies,
+    resources: Mapping[tuple[str, str], Resource],
+    *,
+    late_binding: Callable[[Body], bool] = lambda _claim: False,
+    timeout: float = 300.0,
+    emit: Emit = silent,
+) -> tuple[Outcome, ...]:
+    """Carry out the plan's steps and wait until what they made is ready.
+
+    ``load`` reads bodies from Git; ``resources`` says how the target serves each kind;
+    ``late_binding`` tells a claim that binds only when its pod exists. An object that is not ready
+    ``timeout`` seconds after it was written is unready; steps that only wait for its readiness then
+    go on. One failed step never stops those that do not need it. Returns the outcomes in the plan's
+    order; skipped steps have none.
+    """
+    started = time.monotonic()
+    steps = [step for step in plan.steps if step.action is Action.CREATE]
+    emit(PhaseStarted("execute", len(steps)))
+    run = _Run(connection, steps, load, resources, late_binding, timeout, emit)
+    outcomes = run.to_the_end()
+    emit(PhaseEnded("execute", time.monotonic() - started, len(steps)))
+    return outcomes
+
+
+class _Run:
+    """One execution of a plan."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        steps: list[Step],
+        load: LoadBodies,
+        resources: Mapping[tuple[str, str], Resource],
+        late_binding: Callable[[Body], bool],
+        timeout: float,
+        emit: Emit,
+    ) -> None:
+        self._connection = connection
+        self._steps = steps
+        self._load = load
+        self._resources = resources
+        self._late_binding = late_binding
+        self._timeout = timeout
+        self._emit = emit
+        self._inbox: queue.SimpleQueue[_Acted | _Seen] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._progress = _Progress()
+        self._in_plan = {step.ref: step for step in steps}
+        self._rank = {step.ref: index for index, step in enumerate(steps)}
+        self._open_needs: dict[Ref, set[Ref]] = {}
+        self._waited_for_by: dict[Ref, list[Step]] = {}
+        self._startable: list[tuple[int, Ref]] = []
+        self._later: list[tuple[float, int, Ref]] = []
+        self._attempts: dict[Ref, tuple[int, float]] = {}
+        self._in_flight = 0
+        self._looked_for_late_ones = 0.0
+        self._left_in_stage: dict[int, int] = {}
+        self._held_for_stage: dict[int, list[Ref]] = {}
+        for step in steps:
+            at = stage(step.ref.group_kind)
+            self._left_in_stage[at] = self._left_in_stage.get(at, 0) + 1
+
+    def to_the_end(self) -> tuple[Outcome, ...]:
+        watchers = self._start_watching()
+        workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="apply")
+        try:
+            for step in self._steps:
+                self._open(step)
+            while len(self._progress.outcomes) < len(self._steps) or self._progress.unready:
+                self._submit(workers)
+                self._take_messages()
+                self._give_up_on_the_late()
+        finally:
+            self._stop.set()
+            workers.shutdown(wait=False, cancel_futures=True)
+            for watcher in watchers:
+                watcher.join(timeout=0)
+        return tuple(self._final(self._progress.outcomes[step.ref]) for step in self._steps)
+
+    # -- needs ---------------------------------------------------------------------------------
+
+    def _open(self, step: Step) -> None:
+        """Note what a step waits for, or make it startable."""
+        needs = {need.ref for need in step.needs if need.ref in self._in_plan}
+        self._open_needs[step.ref] = needs
+        for ref in needs:
+            self._waited_for_by.setdefault(ref, []).append(step)
+        if not needs:
+            self._make_startable(step.ref)
+
+    def _make_startable(self, ref: Ref) -> None:
+        at = stage(ref.group_kind)
+        if any(left for earlier, left in self._left_in_stage.items() if earlier < at):
+            self._held_for_stage.setdefault(at, []).append(ref)
+        else:
+            heapq.heappush(self._startable, (self._rank[ref], ref))
+
+    def _settle(self, ref: Ref) -> None:
+        """Something happened to ``ref``: let go of the steps that waited for just that."""
+        progress = self._progress
+        outcome = progress.outcomes.get(ref)
+        waiting = self._waited_for_by.get(ref)
+        if outcome is None or not waiting:
+            return
+        there = outcome.result in (Result.DONE, Result.PRESENT)
+        no_longer_awaited = not there or ref not in progress.unready
+        still_waiting = []
+        for step in waiting:
+            need = next(need for need in step.needs if need.ref == ref)
+            if step.ref in progress.outcomes:
+                continue
+            if need.hard and not there:
+                self._end(
+                    Outcome(
+                        step.ref,
+                        step.action,
+                        Result.BLOCKED,
+                        f"needs {ref} ({need.why}), which did not come",
+                    )
+                )
+            elif no_longer_awaited or not need.ready:
+                self._open_needs[step.ref].discard(ref)
+                if not self._open_needs[step.ref]:
+                    self._make_startable(step.ref)
+            else:
+                still_waiting.append(step)
+        self._waited_for_by[ref] = still_waiting
+
+    def _end(self, outcome: Outcome) -> None:
+        self._progress.outcomes[outcome.ref] = outcome
+        self._emit(StepEnded(outcome))
+        self._emit(Advanced("execute", len(self._progress.outcomes), str(outcome.ref)))
+        at = stage(outcome.ref.group_kind)
+        self._left_in_stage[at] -= 1
+        if not self._left_in_stage[at]:
+            held, self._held_for_stage = self._held_for_stage, {}
+            for refs in held.values():
+                for ref in refs:
+                    self._make_startable(ref)
+        self._settle(outcome.ref)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _submit(self, workers: ThreadPoolExecutor) -> None:
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, rank, ref = heapq.heappop(self._later)
+            heapq.heappush(self._startable, (rank, ref))
+        # A few more than can be sent at once, so that no connection waits for us to read from Git.
+        room = min(_BATCH, 2 * CONNECTIONS + _BATCH - self._in_flight)
+        refs: list[Ref] = []
+        while self._startable and len(refs) < room:
+            refs.append(heapq.heappop(self._startable)[1])
+        for ref, body in self._load(refs) if refs else ():
+            self._in_flight += 1
+            workers.submit(self._work, self._in_plan[ref], body)
+
+    def _work(self, step: Step, body: Body) -> None:
+        """Runs in a worker's thread."""
+        if self._stop.is_set():
+            return
+        resource = replace(self._resources[step.ref.group_kind], version=step.version)
+        self._inbox.put(_Acted(step, act(self._connection, step, resource, body, self._find_uid)))
+
+    def _find_uid(self, ref: Ref) -> str | None:
+        """Runs in a worker's thread; of the progress it only looks one key up."""
+        known = self._progress.uids.get(ref)
+        resource = self._resources.get(ref.group_kind)
+        if known or resource is None or resource.namespaced != bool(ref.namespace):
+            return known
+        try:
+            found = get(self._connection, resource, ref.namespace, ref.name)
+        except ApiError:
+            return None
+        return str(found["metadata"]["uid"])
+
+    # -- answers -------------------------------------------------------------------------------
+
+    def _take_messages(self) -> None:
+        wait = 0.2 if self._in_flight or not self._startable else 0.0
+        if self._later:
+            wait = min(wait, max(0.0, self._later[0][0] - time.monotonic()))
+        try:
+            message = self._inbox.get(timeout=wait) if wait else self._inbox.get_nowait()
+        except queue.Empty:
+            self._say_what_is_awaited()
+            return
+        while True:
+            if isinstance(message, _Acted):
+                self._in_flight -= 1
+                self._acted(message.step, message.act)
+            else:
+                self._seen(message)
+            try:
+                message = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+
+    def _acted(self, step: Step, result: Act) -> None:
+        now = time.monotonic()
+        if result.too_early:
+            count, first = self._attempts.get(step.ref, (0, now))
+            if now - first < min(_PATIENCE, self._timeout):
+                self._attempts[step.ref] = (count + 1, first)
+                pause = min(_LAST_RETRY, _FIRST_RETRY * 2**count)
+                heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
+                return
+        if result.stored:
+            self._progress.uids[step.ref] = result.stored["metadata"]["uid"]
+            if awaited(step.ref.group_kind):
+                # The watch may have been faster; what it saw is newer.
+                found = self._progress.ready.setdefault(step.ref, self._judge(result.stored))
+                if not found.ready:
+                    self._progress.unready[step.ref] = now
+        self._end(result.outcome)
+
+    def _seen(self, message: _Seen) -> None:
+        self._progress.ready[message.ref] = message.readiness
+        if message.readiness.ready and self._progress.unready.pop(message.ref, None):
+            self._settle(message.ref)
+
+    # -- readiness -----------------------------------------------------------------------------
+
+    def _start_watching(self) -> list[threading.Thread]:
+        kinds = {step.ref.group_kind for step in self._steps if awaited(step.ref.group_kind)}
+        threads = []
+        for kind in sorted(kinds & self._resources.keys()):
+            resource = self._resources[kind]
+            thread = threading.Thread(
+                target=watch,
+                args=(self._connection, resource, self._note(resource), self._stop),
+                name=f"watch {resource.plural}",
+                daemon=True,
+            )
+            thread.start()
+            threads.append(thread)
+        return threads
+
+    def _note(self, resource: Resource) -> Callable[[Body], None]:
+        def seen(body: Body) -> None:
+            metadata = body["metadata"]
+            namespace = metadata.get("namespace", "")
+            ref = Ref(resource.group, resource.kind, namespace, metadata["name"])
+            if ref in self._in_plan:
+                body.setdefault("kind", resource.kind)
+                body.setdefault("apiVersion", resource.api_version)
+                self._inbox.put(_Seen(ref, self._judge(body)))
+
+        return seen
+
+    def _judge(self, body: Body) -> Readiness:
+        late = body.get("kind") == "PersistentVolumeClaim" and self._late_binding(body)
+        return readiness(body, wait_for_consumer=late)
+
+    def _give_up_on_the_late(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_for_late_ones < _LOOK_EVERY:
+            return
+        self._looked_for_late_ones = now
+        progress = self._progress
+        late = [
+            ref
+            for ref, written_at in progress.unready.items()
+            if progress.ready[ref].failed or now - written_at > self._timeout
+        ]
+        for ref in late:
+            del progress.unready[ref]
+            progress.given_up.add(ref)
+            self._settle(ref)
+
+    def _say_what_is_awaited(self) -> None:
+        for ref in list(self._progress.unready)[:1]:
+            self._emit(Waiting(ref, self._progress.ready[ref].reason))
+
+    def _final(self, outcome: Outcome) -> Outcome:
+        if outcome.ref not in self._progress.given_up:
+            return outcome
+        reason = self._progress.ready[outcome.ref].reason
+        return replace(outcome, result=Result.UNREADY, reason=reason)

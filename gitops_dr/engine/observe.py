@@ -1,0 +1,317 @@
+"""Reads a running cluster into a State: LIST, object rules, relation rules, canonical bytes, fingerprint.
+
+Reads from the cluster only. A page is processed and let go; a body is kept only if its fingerprint
+is not among those that the caller knows, so memory follows the differences, not the cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.discover import Discovery, discover
+from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
+from gitops_dr.desired.recovery import has_images, images_of
+from gitops_dr.errors import ManifestError
+from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.path import manifest_path
+from gitops_dr.model import ANY, Body, Entry, Gap, Identity, Omission, Ref, Resource, State, by_kind
+from gitops_dr.rules.clean import rules_for, standing_omissions
+from gitops_dr.rules.relations import (
+    RelationFacts,
+    apply_autoscaler,
+    controller_owner,
+    generated_omission,
+    note_autoscaler,
+    orphans,
+)
+from gitops_dr.rules.rows import Omit
+
+Fingerprint = Callable[[bytes], str]
+
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind as it was listed, for the account in ``coverage.yaml``."""
+
+    resource: Resource
+    objects: int
+    """How many of its objects are in the State."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A cluster at one moment."""
+
+    state: State
+    bodies: Mapping[str, bytes]
+    """Canonical bytes by fingerprint, for the fingerprints that the caller did not know."""
+    identity: Identity
+    kinds: tuple[Kind, ...]
+    torn: tuple[str, ...]
+    """Kinds that could not be listed at the revision of the others."""
+    images: frozenset[str]
+    """Image references that the State's objects ask for."""
+    digests: Mapping[str, tuple[str, ...]]
+    """Image reference to the digests that pods run of it."""
+    resources: Mapping[tuple[str, str], Resource]
+    """How each kind was listed."""
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """What accumulates while pages stream by."""
+
+    entries: dict[Ref, Entry] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    accounted: set[Ref] = field(default_factory=set)
+    """Left out by a rule, yet there: they still own what they generated."""
+    omissions: list[Omission] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    facts: RelationFacts = field(default_factory=RelationFacts)
+    torn: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    digests: dict[str, set[str]] = field(default_factory=dict)
+    storage_versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    held: dict[Ref, Resource] = field(default_factory=dict)
+    """Objects with a controller owner, until it is known whether that owner is exported."""
+
+
+def observe(
+    connection: Connection,
+    identity: Identity,
+    fingerprint: Fingerprint,
+    *,
+    known: Collection[str] = (),
+    versions: Mapping[tuple[str, str], str] | None = None,
+    exact: bool = False,
+    emit: Emit = silent,
+) -> Observation:
+    """Read the whole cluster that ``identity`` names.
+
+    ``known``: fingerprints whose bodies the caller has. ``versions``: the API version per group
+    and kind in which built-ins should be read while it is served (Git's). ``exact``: take all lists
+    at one resourceVersion. A kind that cannot be listed is a gap; raises ``ClusterError`` only if
+    the cluster cannot be reached or identified.
+    """
+    started = time.monotonic()
+    emit(PhaseStarted("observe"))
+    discovery = discover(connection)
+    gathering = _Gathering(gaps=list(discovery.gaps))
+    reader = _Reader(
+        connection,
+        fingerprint,
+        known=frozenset(known),
+        namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
+        into=gathering,
+    )
+    revision = identity.revision if exact else ""
+
+    # What the others depend on comes first: CRDs say in which version to list, autoscalers which
+    # replicas are not ours.
+    first, rest = _resources_to_list(discovery, versions or {})
+    for page in list_pages(connection, [ListRequest(r) for r in first], revision=revision):
+        reader.take(page)
+    chosen = first + _at_storage_version(rest, discovery, gathering.storage_versions)
+    requests = [
+        ListRequest(r, metadata_only=rules_for(*r.group_kind).metadata_suffices)
+        for r in chosen[len(first) :]
+    ]
+    finished = len(first)
+    for page in list_pages(connection, requests, revision=revision):
+        reader.take(page)
+        if page.last:
+            finished += 1
+            emit(Advanced("observe", finished, page.resource.plural))
+    reader.settle_orphans(revision)
+
+    state = State(
+        entries=gathering.entries,
+        omissions=tuple(sorted([*gathering.omissions, *_standing(chosen, discovery)])),
+        gaps=tuple(sorted(set(gathering.gaps))),
+    )
+    emit(PhaseEnded("observe", time.monotonic() - started, len(state.entries)))
+    return Observation(
+        state=state,
+        bodies=gathering.bodies,
+        identity=identity,
+        images=frozenset(gathering.images),
+        kinds=_kinds(chosen, state),
+        torn=tuple(sorted(gathering.torn)),
+        digests={image: tuple(sorted(ids)) for image, ids in sorted(gathering.digests.items())},
+        resources={resource.group_kind: resource for resource in chosen},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Puts each object of a page where it belongs."""
+
+    connection: Connection
+    fingerprint: Fingerprint
+    known: frozenset[str]
+    namespaced: frozenset[tuple[str, str]]
+    into: _Gathering
+
+    def take(self, page: Page) -> None:
+        resource = page.resource
+        if page.error is not None:
+            gap = Gap(Ref(resource.group, resource.kind, "", ANY), page.error.message)
+            self.into.gaps.append(gap)
+            return
+        if page.torn:
+            self.into.torn.add(_kind_name(resource))
+        api_version = resource.api_version
+        for body in page.items:
+            # Items of a built-in list carry neither; a PartialObjectMetadata carries its own.
+            body["apiVersion"] = api_version
+            body["kind"] = resource.kind
+            self._object(resource, body)
+
+    def _object(self, resource: Resource, body: Body) -> None:
+        metadata = body["metadata"]
+        group, kind = resource.group, resource.kind
+        ref = Ref(group, kind, metadata.get("namespace", ""), metadata["name"])
+        self._note(ref, body)
+        rules = rules_for(group, kind)
+        row = rules.omission(body)
+        if row is not None:
+            self.into.accounted.add(ref)
+            if row.omit is Omit.BY_NAME:
+                self.into.omissions.append(Omission(ref, row.id, row.because))
+            return
+        if "ownerReferences" in metadata:
+            owner = controller_owner(ref, body, self.namespaced)
+            if owner is not None:
+                self.into.facts.owner_of[ref] = owner
+                self.into.held[ref] = resource
+                return
+        self._keep(ref, resource, body)
+
+    def _keep(self, ref: Ref, resource: Resource, body: Body) -> None:
+        rules_for(ref.group, ref.kind).clean(body)
+        apply_autoscaler(ref, body, self.into.facts)
+        if has_images(ref.group_kind):
+            self.into.images |= images_of(ref, body)
+        try:
+            data = canonical(body)
+        except ManifestError as error:
+            self.into.gaps.append(Gap(ref, error.problem))
+            return
+        fingerprint = self.fingerprint(data)
+        path = manifest_path(ref, resource.plural)
+        self.into.entries[ref] = Entry(fingerprint, path, resource.version)
+        if fingerprint not in self.known:
+            self.into.bodies[fingerprint] = data
+
+    def _note(self, ref: Ref, body: Body) -> None:
+        match ref.group_kind:
+            case ("", "Pod"):
+                for image, digest in running_images(body):
+                    self.into.digests.setdefault(image, set()).add(digest)
+            case ("autoscaling", "HorizontalPodAutoscaler"):
+                note_autoscaler(body, self.into.facts)
+            case ("apiextensions.k8s.io", "CustomResourceDefinition"):
+                spec = body["spec"]
+                self.into.storage_versions[spec["group"], spec["names"]["kind"]] = next(
+                    (v["name"] for v in spec["versions"] if v["storage"] and v["served"]), ""
+                )
+            case _:
+                pass
+
+    def settle_orphans(self, revision: str) -> None:
+        """Read again, and keep, what waited for its owner and turned out to have none in the export."""
+        into = self.into
+        exported = into.entries.keys() | into.accounted
+        unknown_kinds = {gap.ref.group_kind for gap in into.gaps}
+        waiting = {
+            ref: owner
+            for ref, owner in into.facts.owner_of.items()
+            if owner.group_kind not in unknown_kinds
+        }
+        for ref in orphans(waiting, exported):
+            resource = into.held[ref]
+            query = {"fieldSelector": f"metadata.name={ref.name}"}
+            if revision and _kind_name(resource) not in into.torn:
+                query |= {"resourceVersion": revision, "resourceVersionMatch": "Exact"}
+            path = collection_path(resource, ref.namespace)
+            for body in self.connection.json("GET", path, query=query).get("items") or ():
+                body["apiVersion"], body["kind"] = resource.api_version, resource.kind
+                self._keep(ref, resource, body)
+
+
+def running_images(pod: Body) -> Iterable[tuple[str, str]]:
+    """Image reference as written and the digest that runs, for each container that reports one."""
+    status = pod.get("status") or {}
+    wanted = {
+        container["name"]: container.get("image", "")
+        for field_name in ("containers", "initContainers")
+        for container in pod["spec"].get(field_name) or ()
+    }
+    for field_name in ("containerStatuses", "initContainerStatuses"):
+        for container in status.get(field_name) or ():
+            _, at, digest = container.get("imageID", "").rpartition("@")
+            if at and container["name"] in wanted:
+                yield wanted[container["name"]], digest
+
+
+def _resources_to_list(
+    discovery: Discovery,
+    versions: Mapping[tuple[str, str], str],
+) -> tuple[list[Resource], list[Resource]]:
+    """What to list first, and the rest; one version of each kind that can be listed and made."""
+    first: list[Resource] = []
+    rest: list[Resource] = []
+    for key, served in sorted(discovery.versions().items()):
+        wanted = versions.get(key)
+        resource = next((r for r in served if r.version == wanted), served[0])
+        if not {"list", "create"} <= resource.verbs or rules_for(*key).omit_kind:
+            continue
+        (first if key in (_CRD, _AUTOSCALER) else rest).append(resource)
+    return first, rest
+
+
+def _at_storage_version(
+    resources: Iterable[Resource],
+    discovery: Discovery,
+    storage: Mapping[tuple[str, str], str],
+) -> list[Resource]:
+    """Custom resources in the version they are stored in, which needs no conversion webhook."""
+    served = discovery.versions()
+    return [
+        next(
+            (r for r in served[resource.group_kind] if r.version == storage.get(r.group_kind)),
+            resource,
+        )
+        for resource in resources
+    ]
+
+
+def _standing(chosen: Iterable[Resource], discovery: Discovery) -> Iterable[Omission]:
+    """The rules that leave something out by themselves, for every kind that is served."""
+    yield generated_omission()
+    for resource in chosen:
+        yield from standing_omissions(*resource.group_kind)
+    for key, served in discovery.versions().items():
+        if rules_for(*key).omit_kind:
+            yield from standing_omissions(*key)
+        elif "list" in served[0].verbs and "create" not in served[0].verbs:
+            yield Omission(Ref(*key, "", ANY), "read-only", "Its API lets nobody create one.")
+
+
+def _kinds(chosen: Iterable[Resource], state: State) -> tuple[Kind, ...]:
+    counts = by_kind(state.entries)
+    return tuple(
+        Kind(resource, counts.get(resource.group_kind, 0))
+        for resource in sorted(chosen, key=lambda r: (r.group, r.kind))
+    )
+
+
+def _kind_name(resource: Resource) -> str:
+    return f"{resource.plural}.{resource.group}" if resource.group else resource.plural

@@ -1,0 +1,130 @@
+"""Reads a cluster's State out of a commit. Reads from the repository only.
+
+Which object a file holds is read from its content. Files whose blob the running cluster is known to
+produce need not be opened for that, which is nearly all of them when nothing has drifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, read_coverage, read_images
+from gitops_dr.errors import ManifestError, RepositoryError
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.parse import parse
+from gitops_dr.model import Body, Entry, Gap, Ref, State
+from gitops_dr.repository.repository import Repository
+from gitops_dr.repository.tree import blobs, read
+
+_RECOVERY = "recovery/"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files of one cluster at one commit, not opened yet."""
+
+    repo: Repository
+    commit: str
+    prefix: str
+    files: Mapping[str, str]
+    """Path below ``prefix`` to blob id."""
+    coverage: Coverage | None
+    """None where the commit has no export of this cluster."""
+
+    @property
+    def manifests(self) -> dict[str, str]:
+        """The files that hold objects."""
+        return {p: blob for p, blob in self.files.items() if not p.startswith(_RECOVERY)}
+
+    def blob(self, blob: str) -> bytes:
+        """The bytes of one of its files, by blob id."""
+        return next(data for _, data in read(self.repo, [blob]))
+
+    def images(self) -> dict[str, tuple[str, ...]]:
+        """Image to digests, as ``images.yaml`` records them; empty where there is none."""
+        blob = self.files.get(IMAGES)
+        if blob is None:
+            return {}
+        return read_images(self.blob(blob), f"{self.prefix}/{IMAGES}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a commit says of a cluster."""
+
+    tree: Tree
+    state: State
+    blob_of: Mapping[Ref, str]
+    """The blob that holds each object. It is the fingerprint unless a person has edited the file."""
+
+    def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
+        """Decoded manifests, one at a time, in the order asked."""
+        wanted = list(refs)
+        contents = read(self.tree.repo, [self.blob_of[ref] for ref in wanted])
+        for ref, (_, data) in zip(wanted, contents, strict=True):
+            yield ref, parse(data, f"{self.tree.prefix}/{self.state.entries[ref].path}")
+
+
+def read_tree(repo: Repository, commit: str | None, prefix: str) -> Tree:
+    """List a cluster's files at a commit; ``None`` stands for a repository without commits.
+
+    Raises ``RepositoryError`` if something that is not a plain file is among them, or if the
+    account of the export cannot be read.
+    """
+    tree = Tree(repo, commit or "", prefix, blobs(repo, commit, prefix) if commit else {}, None)
+    if COVERAGE not in tree.files:
+        return tree
+    coverage = read_coverage(tree.blob(tree.files[COVERAGE]), f"{prefix}/{COVERAGE}")
+    return replace(tree, coverage=coverage)
+
+
+def read_state(tree: Tree, seen: State | None = None) -> Recorded:
+    """The State that a tree records.
+
+    ``seen``: a State whose Refs spare opening the files that it agrees with by path and blob.
+    A file that is no manifest becomes a gap that names file and line. Raises ``RepositoryError`` if
+    two files hold the same object.
+    """
+    by_path = (
+        {entry.path: (ref, entry) for ref, entry in seen.entries.items()} if seen else {}
+    )
+    entries: dict[Ref, Entry] = {}
+    blob_of: dict[Ref, str] = {}
+    gaps: list[Gap] = []
+    unopened: list[tuple[str, str]] = []
+
+    def add(ref: Ref, entry: Entry, blob: str) -> None:
+        if ref in entries:
+            raise RepositoryError(
+                f"{ref}: in two files, {entries[ref].path} and {entry.path} of {tree.prefix}",
+                hint="remove one of them and commit",
+            )
+        entries[ref] = entry
+        blob_of[ref] = blob
+
+    for path, blob in tree.manifests.items():
+        known = by_path.get(path)
+        if known is not None and known[1].fingerprint == blob:
+            add(*known, blob)
+        else:
+            unopened.append((path, blob))
+    contents = read(tree.repo, [blob for _, blob in unopened])
+    for (path, blob), (_, data) in zip(unopened, contents, strict=True):
+        try:
+            body = parse(data, f"{tree.prefix}/{path}")
+        except ManifestError as error:
+            gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), str(error)))
+            continue
+        group, _, version = body["apiVersion"].rpartition("/")
+        metadata = body["metadata"]
+        ref = Ref(group, body["kind"], metadata.get("namespace", ""), metadata["name"])
+        add(ref, Entry(tree.repo.blob_id(canonical(body)), path, version), blob)
+    coverage = tree.coverage
+    state = State(
+        entries=entries,
+        omissions=coverage.omissions if coverage else (),
+        gaps=tuple(sorted([*(coverage.gaps if coverage else ()), *gaps])),
+    )
+    return Recorded(tree, state, blob_of)
+

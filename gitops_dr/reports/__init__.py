@@ -1,0 +1,1 @@
+"""Results become text. Pure: nothing here prints, reads or writes."""

@@ -1,0 +1,61 @@
+"""What an export has to say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gitops_dr.errors import ExitCode
+from gitops_dr.reports import documents, tables
+from gitops_dr.reports.text import count, listing
+from gitops_dr.results import Exported
+
+
+def exit_code(result: Exported) -> ExitCode:
+    """0, or 3 if something could not be read."""
+    return ExitCode.PARTIAL if result.gaps else ExitCode.DONE
+
+
+def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
+    """For a person."""
+    written, deleted = len(result.written), len(result.deleted)
+    changes = f"{count(written, 'file')} written, {deleted} deleted"
+    at = f"commit {(result.commit or '')[:12]}"
+    if result.dry_run:
+        deed = f"would write {count(written, 'file')} and delete {deleted}; nothing was committed"
+    elif result.created:
+        deed = f"{changes}, {at}"
+    else:
+        deed = f"unchanged since {at}"
+    lines = [f"{result.cluster}: {count(result.objects, 'object')}; {deed}"]
+    if result.dry_run:
+        lines += listing("Would write:", result.written) + listing("Would delete:", result.deleted)
+    torn = [f"{kind}: could not be listed at the moment of the others" for kind in result.torn]
+    lines += listing("Torn:", torn)
+    left = [f"{path}: edited while the export ran; your version stays in the folder" for path in result.left]
+    lines += listing("Left:", left)
+    lines += tables.coverage(result.omissions, result.gaps)
+    return "\n".join([*lines, *tables.timings(seconds)])
+
+
+def as_json(result: Exported, seconds: Mapping[str, float]) -> str:
+    """For a program."""
+    return documents.dump(
+        {
+            "cluster": result.cluster,
+            "source": {"uid": result.source.uid, "version": result.source.version},
+            "commit": result.commit,
+            "created": result.created,
+            "dryRun": result.dry_run,
+            "objects": result.objects,
+            "written": list(result.written),
+            "deleted": list(result.deleted),
+            "left": list(result.left),
+            "torn": list(result.torn),
+            "gaps": documents.gaps(result.gaps),
+            "omissions": documents.omissions(result.omissions),
+            "seconds": documents.rounded(seconds),
+        }
+    )
+
+
+FORMATS = {"table": as_table, "json": as_json}

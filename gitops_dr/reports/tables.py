@@ -1,0 +1,112 @@
+"""The results of the verbs as a person reads them on a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from gitops_dr.model import (
+    ANY,
+    Action,
+    Difference,
+    FieldChange,
+    Gap,
+    Omission,
+    Outcome,
+    Plan,
+    Presence,
+    Result,
+)
+from gitops_dr.reports.text import count, listing, shown, table
+
+FIELDS_SHOWN = 8
+"""Field changes shown of one object; the rest is counted."""
+
+
+def coverage(omissions: Iterable[Omission], gaps: Iterable[Gap]) -> list[str]:
+    """What is not covered: gaps one by one, omissions counted by their rule."""
+    lines = gap_lines(gaps)
+    named = Counter((o.rule, o.reason) for o in omissions if o.ref.name != ANY)
+    if named:
+        rows = [f"{number} by {rule}: {reason}" for (rule, reason), number in sorted(named.items())]
+        lines += listing("Left out of Git (each is named in coverage.yaml):", rows)
+    return lines
+
+
+def gap_lines(gaps: Iterable[Gap]) -> list[str]:
+    """The gaps, one a line under a heading."""
+    return listing("Gaps:", [f"{gap.ref}: {gap.reason}" for gap in gaps])
+
+
+def differences(found: Iterable[Difference], *, limit: int = 200) -> list[str]:
+    """Each difference with the paths of its fields."""
+    found = list(found)
+    lines: list[str] = []
+    for difference in found[:limit]:
+        tail = f"  ({difference.reason})" if difference.reason else ""
+        lines.append(f"{difference.presence:<10} {shown(difference.ref)}{shown(tail)}")
+        lines += [f"             {_change(c)}" for c in difference.changes[:FIELDS_SHOWN]]
+        if len(difference.changes) > FIELDS_SHOWN:
+            lines.append(f"             and {len(difference.changes) - FIELDS_SHOWN} more fields")
+    if len(found) > limit:
+        lines.append(f"and {len(found) - limit} more (-o json has them all)")
+    return lines
+
+
+def difference_counts(found: Iterable[Difference]) -> str:
+    """``2 missing, 1 modified``; empty for none."""
+    counts = Counter(difference.presence for difference in found)
+    return ", ".join(f"{counts[p]} {p}" for p in Presence if counts[p])
+
+
+def plan(made: Plan) -> list[str]:
+    """The plan by kind, what it leaves, its gaps and notes."""
+    kinds: dict[tuple[str, str], Counter[Action]] = {}
+    for step in made.steps:
+        kinds.setdefault(step.ref.group_kind, Counter())[step.action] += 1
+    lines = []
+    if kinds:
+        rows = [
+            (f"{kind}.{group}" if group else kind, counts[Action.CREATE], counts[Action.SKIP])
+            for (group, kind), counts in kinds.items()
+        ]
+        lines += table(("KIND", "CREATE", "LEAVE"), rows).splitlines()
+        lines.append("")
+    left = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.SKIP]
+    return [
+        *lines,
+        *listing("Left as they are:", left),
+        *gap_lines(made.gaps),
+        *listing("Notes:", made.notes),
+    ]
+
+
+def outcomes(found: Iterable[Outcome]) -> list[str]:
+    """What did not come to a good end, with the reasons."""
+    bad = [o for o in found if o.result not in (Result.DONE, Result.PRESENT)]
+    return listing("Not done:", [f"{o.result:<8} {o.ref}: {o.reason}" for o in bad], limit=50)
+
+
+def outcome_counts(found: Iterable[Outcome]) -> str:
+    """``120 done, 2 present``."""
+    counts = Counter(outcome.result for outcome in found)
+    return ", ".join(f"{counts[result]} {result}" for result in Result if counts[result])
+
+
+def timings(seconds: Mapping[str, float]) -> list[str]:
+    """How long each phase took."""
+    if not seconds:
+        return []
+    return table(
+        ("PHASE", "SECONDS"), [(phase, f"{taken:.1f}") for phase, taken in seconds.items()]
+    ).splitlines()
+
+
+def headline(text: str, *counts: tuple[int, str]) -> str:
+    """A sentence and the counts that belong to it."""
+    return f"{text}: {', '.join(count(number, word) for number, word in counts)}"
+
+
+def _change(change: FieldChange) -> str:
+    sign = {"add": "+", "remove": "-"}.get(change.op, "~")
+    return f"{sign} {shown(change.path)}"

@@ -1,0 +1,47 @@
+"""The words that every report is made of: names that are safe to show, tables, counts. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from io import StringIO
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def shown(value: object) -> str:
+    """Text from a cluster or a repository as it may be put on a terminal.
+
+    Control characters, which could move the cursor, hide or reverse text, become escapes.
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """``1 object``, ``2 objects``."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns under headings, as wide as their content; no lines, no colour, no trailing blanks."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        grid.add_column(heading, no_wrap=True)
+    for row in rows:
+        grid.add_row(*(Text(shown(cell)) for cell in row))
+    out = StringIO()
+    Console(file=out, width=400, color_system=None, force_terminal=False).print(grid)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def listing(title: str, lines: Sequence[str], limit: int = 20) -> list[str]:
+    """A titled list that is cut after ``limit`` lines and says so; nothing for no lines."""
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - limit} more (-o json has them all)"] if len(lines) > limit else []
+    return [title, *(f"  {shown(line)}" for line in lines[:limit]), *more]

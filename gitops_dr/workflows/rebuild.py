@@ -1,0 +1,54 @@
+"""``gitops-dr rebuild``: makes a cluster what a commit says. Reads the repository, writes to the target.
+
+gather and compute are those of ``plan``; then confirm, execute, and compare again: a rebuild is done
+when nothing differs and everything that it made is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitops_dr.cluster.apply import late_binding_classes
+from gitops_dr.engine.difference import examine
+from gitops_dr.engine.execute import execute
+from gitops_dr.engine.opening import Where
+from gitops_dr.engine.prepare import prepare
+from gitops_dr.events import Emit, silent
+from gitops_dr.results import Planned, Rebuilt
+
+Confirm = Callable[[Planned], None]
+"""Called before the first write; raises ``RefusedError`` to stop."""
+
+
+def rebuild(
+    where: Where,
+    confirm: Confirm,
+    *,
+    at: str | None = None,
+    accept_empty_volumes: bool = False,
+    timeout: float = 300.0,
+    emit: Emit = silent,
+) -> Rebuilt:
+    """Rebuild a cluster from the commit ``at`` (default: HEAD) into the cluster that is reached.
+
+    Objects that are there and differ are left untouched. ``timeout``: seconds that an object may
+    take to become ready. Raises what ``confirm`` raises, before anything is written; running it
+    again continues an interrupted rebuild.
+    """
+    prepared = prepare(where, at=at, accept_empty_volumes=accept_empty_volumes, emit=emit)
+    planned, connection = prepared.planned, prepared.connection
+    confirm(planned)
+
+    outcomes = execute(
+        connection,
+        planned.plan,
+        prepared.examined.recorded.bodies,
+        prepared.resources,
+        late_binding=late_binding_classes(connection),
+        timeout=timeout,
+        emit=emit,
+    )
+
+    after = examine(connection, planned.goal.target, prepared.examined.recorded.tree, emit=emit)
+    gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps])
+    return Rebuilt(planned, outcomes, after.differences, after.equal, tuple(gaps))
