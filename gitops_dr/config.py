@@ -87,7 +87,7 @@ def cluster_settings(
 
 
 def check_cluster_name(name: str) -> None:
-    """Raises ``UsageError`` unless ``name`` is a DNS label: it becomes a folder."""
+    """Raise ``UsageError`` unless ``name`` is a DNS label: it becomes a folder."""
     if not _CLUSTER_NAME.fullmatch(name):
         raise UsageError(
             f"cluster {name!r}: not a name for a cluster",
@@ -118,9 +118,7 @@ def _clusters(text: bytes) -> dict[str, str | None]:
         file = File.model_validate(document)
     except ValidationError as error:
         raise _misfit(error, {*File.model_fields, *Cluster.model_fields}) from error
-    return {
-        name: cluster.context if cluster else None for name, cluster in file.clusters.items()
-    }
+    return {name: cluster.context if cluster else None for name, cluster in file.clusters.items()}
 
 
 def _misfit(error: ValidationError, known: set[str]) -> UsageError:
@@ -128,7 +126,10 @@ def _misfit(error: ValidationError, known: set[str]) -> UsageError:
     where = ".".join(map(str, first["loc"]))
     hint = _near(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
     problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-    return UsageError(f"{FILE}: {where}: {problem}", hint=hint or f"see docs/configuration.md for what {FILE} may hold")
+    return UsageError(
+        f"{FILE}: {where}: {problem}",
+        hint=hint or f"see docs/configuration.md for what {FILE} may hold",
+    )
 
 
 def _near(word: str, known: Any) -> str:

@@ -44,7 +44,7 @@ class Ref:
             self.group == other.group
             and self.kind in (ANY, other.kind)
             and self.name in (ANY, other.name)
-            and (self.namespace == other.namespace or self.name == ANY and not self.namespace)
+            and (self.namespace == other.namespace or (self.name == ANY and not self.namespace))
         )
 
 
@@ -132,9 +132,11 @@ class State:
     entries: Mapping[Ref, Entry]
     omissions: tuple[Omission, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    unlisted: frozenset[Ref] = frozenset()
+    """Objects of a running cluster that a rule leaves out: they are there, others may need them."""
 
     def gap_for(self, ref: Ref) -> Gap | None:
-        """The gap that makes this object's absence mean nothing, if there is one."""
+        """Find the gap that makes this object's absence mean nothing, if there is one."""
         return next((gap for gap in self.gaps if gap.ref.covers(ref)), None)
 
 
@@ -149,7 +151,7 @@ class Presence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs. ``old`` is Git's value, ``new`` the cluster's; either may be absent."""
+    """One field that differs. ``old`` is Git's value, ``new`` the cluster's; one may be absent."""
 
     path: str
     op: str
@@ -244,7 +246,7 @@ class Outcome:
 
 
 class MaskedValue:
-    """A value that must not be seen. Only :meth:`reveal` gives it; every other way shows ``***``."""
+    """A value that must not be seen. Only :meth:`reveal` gives it; any other way shows ``***``."""
 
     __slots__ = ("_value",)
 
@@ -252,7 +254,7 @@ class MaskedValue:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself. Call it only where it is handed to the API server or to encryption."""
+        """Give the value. Call it only where it is handed to the API server or to encryption."""
         return self._value
 
     def __repr__(self) -> str:

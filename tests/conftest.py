@@ -50,7 +50,7 @@ def kubeconfig(lab: Lab) -> Path:
 
 
 @pytest.fixture
-def new_lab(lab_home: Path, request: pytest.FixtureRequest) -> Iterator[NewLab]:
+def new_lab(lab_home: Path) -> Iterator[NewLab]:
     """Start labs of the test's own: ``new_lab("primary", storage=...)``. They end with the test."""
     with ExitStack() as stack:
 

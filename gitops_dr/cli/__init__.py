@@ -1,4 +1,4 @@
-"""The command ``gitops-dr``: flags to one workflow, its result to one report, the report to an exit code.
+"""The command ``gitops-dr``: flags to one workflow, its result to a report, that to an exit code.
 
 No logic lives here. Everything heavy is imported inside the commands, so that ``--help`` and
 completion stay quick.
@@ -61,6 +61,16 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; errors become a line and a hint on stderr, and an exit code."""
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _nobody_reads()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    out = sys.stdout
     try:
         code = app(arguments, standalone_mode=False)
     except GitOpsDRError as error:
@@ -74,11 +84,13 @@ def run(arguments: list[str]) -> int:
         print(error.format_message(), file=sys.stderr)
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        print("gitops-dr: interrupted; the same command goes on from here", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has seen enough; nothing may be flushed to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.INTERRUPTED
+    except SystemExit:
+        # Completion ends so; and typer, having put another stdout there, when a pipe was closed.
+        if sys.stdout is out:
+            raise
+        sys.stdout = out
+        _nobody_reads()
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the last place where a bug can be given its exit code
         print(f"gitops-dr: a bug: {type(error).__name__}", file=sys.stderr)
@@ -86,4 +98,11 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("GITOPS_DR_DEBUG"):
             traceback.print_exc()
         return ExitCode.BUG
+    if code == ExitCode.INTERRUPTED:
+        print("gitops-dr: interrupted; the same command goes on from here", file=sys.stderr)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _nobody_reads() -> None:
+    """Whoever read us has seen enough: nothing more is written, also not when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

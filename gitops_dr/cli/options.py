@@ -59,9 +59,7 @@ class OutputFormat(StrEnum):
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="What stdout carries.")]
 
 
-def where(
-    repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None
-) -> Where:
+def where(repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None) -> Where:
     """Put the flags together with the environment."""
     from gitops_dr.engine.opening import Where
 

@@ -1,4 +1,4 @@
-"""Shows events on stderr: a live line on a terminal, plain lines otherwise. Keeps each phase's time."""
+"""Shows events on stderr: a live line on a terminal, else plain lines. Keeps each phase's time."""
 
 from __future__ import annotations
 
@@ -49,9 +49,11 @@ class Progress:
             return
         from rich.console import Console
 
-        with Console(file=self._out).status("") as self._live:
-            yield self
-        self._live = None
+        try:
+            with Console(file=self._out).status("") as self._live:
+                yield self
+        finally:
+            self._live = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -68,7 +70,7 @@ class Progress:
             case PhaseStarted():
                 self._phase, self._total, self._done = event.phase, event.total, 0
                 self._waiting, self._said = "", time.monotonic()
-                self._line(f"{event.phase} ...")
+                self._line(f"{event.phase} ...", passing=True)
             case Advanced():
                 self._done = event.done
                 self._tick()
@@ -85,16 +87,18 @@ class Progress:
                 key = event.phase
                 self.seconds[key] = self.seconds.get(key, 0.0) + event.seconds
                 count = f", {event.count}" if event.count else ""
-                self._line(f"{event.phase} done ({event.seconds:.1f} s{count})")
+                self._line(f"{event.phase} done ({event.seconds:.1f} s{count})", passing=True)
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, *, passing: bool = False) -> None:
+        """Show a line; on a terminal a ``passing`` one gives way to what comes next."""
         if self._quiet:
             return
         if self._live:
             from rich.text import Text
 
-            self._live.update(Text(shown(text)))
-            if not text.endswith(("...", ")")):
+            if passing:
+                self._live.update(Text(shown(text)))
+            else:
                 self._live.console.print(Text(shown(text)))
         else:
             print(shown(text), file=self._out, flush=True)

@@ -1,4 +1,4 @@
-"""``gitops-dr rebuild``: flags to the workflow, its result to a report. Asks before anything is written."""
+"""``gitops-dr rebuild``: flags to the workflow, its result to a report. Asks before it writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def rebuild(
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", metavar="SECONDS", help="How long an object may take to be ready."),
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="How long an object may take to be ready."
+        ),
     ] = 300.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: options.Output = options.OutputFormat.TABLE,

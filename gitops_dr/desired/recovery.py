@@ -13,7 +13,7 @@ from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.fieldpath import parse_fieldpath
 from gitops_dr.manifests.parse import parse_document
-from gitops_dr.model import Gap, Omission, Ref, Resource, parse_ref
+from gitops_dr.model import Body, Gap, Omission, Ref, Resource, parse_ref
 
 FORMAT = 1
 COVERAGE = "recovery/coverage.yaml"
@@ -40,7 +40,7 @@ class Coverage:
 
 
 def write_coverage(coverage: Coverage) -> bytes:
-    """The bytes of ``coverage.yaml``."""
+    """Write the bytes of ``coverage.yaml``."""
     return canonical(
         {
             "format": FORMAT,
@@ -67,36 +67,30 @@ def write_coverage(coverage: Coverage) -> bytes:
 
 def read_coverage(data: bytes, path: str) -> Coverage:
     """Read ``coverage.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = _read(data, path)
     try:
         return Coverage(
-            uid=document["source"]["uid"],
-            version=document["source"]["version"],
+            uid=_text(document["source"]["uid"]),
+            version=_text(document["source"]["version"]),
             kinds=tuple(
                 (
                     Resource(
-                        kind["group"],
-                        kind["version"],
-                        kind["kind"],
-                        kind["resource"],
-                        kind["namespaced"],
+                        _text(kind["group"]),
+                        _text(kind["version"]),
+                        _text(kind["kind"]),
+                        _text(kind["resource"]),
+                        bool(kind["namespaced"]),
                     ),
                     int(kind["objects"]),
                 )
                 for kind in document["kinds"]
             ),
             omissions=tuple(
-                Omission(parse_ref(entry["ref"]), entry["rule"], entry["reason"])
+                Omission(parse_ref(entry["ref"]), _text(entry["rule"]), _text(entry["reason"]))
                 for entry in document["omissions"]
             ),
             gaps=tuple(
-                Gap(parse_ref(entry["ref"]), entry["reason"]) for entry in document["gaps"]
+                Gap(parse_ref(entry["ref"]), _text(entry["reason"])) for entry in document["gaps"]
             ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -104,6 +98,23 @@ def read_coverage(data: bytes, path: str) -> Coverage:
             f"{path}: not a coverage file: {type(error).__name__}: {error}",
             hint="restore it from the last commit of gitops-dr export",
         ) from error
+
+
+def _read(data: bytes, path: str) -> Body:
+    document = parse_document(data, path)
+    found = document.get("format")
+    if found != FORMAT:
+        raise RepositoryError(
+            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
+            hint="use the version of gitops-dr that wrote it, or a newer one",
+        )
+    return document
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
 
 
 # Where the kinds of Kubernetes itself keep containers; custom kinds are not searched.
@@ -125,7 +136,7 @@ def has_images(group_kind: tuple[str, str]) -> bool:
 
 
 def images_of(ref: Ref, body: Mapping[str, Any]) -> set[str]:
-    """The images that an object's pods are asked to run."""
+    """List the images that an object's pods are asked to run."""
     spec: Any = body
     for key in parse_fieldpath(_POD_SPECS[ref.group_kind]):
         spec = spec.get(key) if isinstance(spec, dict) else None
@@ -144,7 +155,7 @@ def write_images(
     running: Mapping[str, Sequence[str]],
     before: Mapping[str, Sequence[str]],
 ) -> bytes:
-    """The bytes of ``images.yaml``: each image in use and the digests that ran of it.
+    """Write the bytes of ``images.yaml``: each image in use and the digests that ran of it.
 
     ``before`` is the file's previous content: an image whose pods happen not to run just now keeps
     the digest that was last seen.
@@ -161,8 +172,11 @@ def write_images(
 
 
 def read_images(data: bytes, path: str) -> dict[str, tuple[str, ...]]:
-    """Image to digests. Raises ``RepositoryError`` if the file is not one."""
-    images = parse_document(data, path).get("images")
+    """Read ``images.yaml``: image to digests.
+
+    Raises ``RepositoryError`` if the file is not one, or of a newer format.
+    """
+    images = _read(data, path).get("images")
     if not isinstance(images, dict) or not all(isinstance(v, list) for v in images.values()):
         raise RepositoryError(
             f"{path}: not an images file",

@@ -21,7 +21,7 @@ IDENTITY = Target()
 
 
 def desired(recorded: State, target: Target) -> State:
-    """The State that ``target`` should have, given what Git recorded of the source.
+    """Say which State ``target`` should have, given what Git recorded of the source.
 
     Everything that compares or rebuilds goes through here, so that an intended difference of a
     target can never be taken for drift.

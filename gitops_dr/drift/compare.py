@@ -31,9 +31,7 @@ class Comparison:
     @property
     def differences(self) -> int:
         """How many objects differ or are unknown."""
-        return (
-            len(self.missing) + len(self.modified) + len(self.unmanaged) + len(self.unknown)
-        )
+        return len(self.missing) + len(self.modified) + len(self.unmanaged) + len(self.unknown)
 
 
 def compare(desired: State, observed: State) -> Comparison:
@@ -74,7 +72,7 @@ def differences(
     paths: Mapping[Ref, str],
     bodies: Mapping[Ref, tuple[Body, Body]],
 ) -> tuple[Difference, ...]:
-    """The comparison in full: each modified object with its field changes, sorted by Ref.
+    """Write the comparison out: each modified object with its field changes, sorted by Ref.
 
     ``bodies`` holds Git's and the cluster's body of each modified object. A modified object whose
     bodies turn out to be equal in meaning is none.
@@ -143,7 +141,8 @@ def _shared_key(old: list[Any], new: list[Any]) -> str | None:
     if not items or not all(isinstance(item, dict) for item in items):
         return None
     for key in _ITEM_KEYS:
-        if all(isinstance(item.get(key), str) for item in items):
-            if all(len({item[key] for item in side}) == len(side) for side in (old, new)):
-                return key
+        if all(isinstance(item.get(key), str) for item in items) and all(
+            len({item[key] for item in side}) == len(side) for side in (old, new)
+        ):
+            return key
     return None

@@ -103,7 +103,9 @@ def observe(
     started = time.monotonic()
     emit(PhaseStarted("observe"))
     discovery = discover(connection)
-    gathering = _Gathering(gaps=list(discovery.gaps))
+    # A backend that is down is no gap where a rule leaves all of its group out anyway.
+    gaps = [gap for gap in discovery.gaps if not rules_for(*gap.ref.group_kind).omit_kind]
+    gathering = _Gathering(gaps=gaps)
     reader = _Reader(
         connection,
         fingerprint,
@@ -135,6 +137,7 @@ def observe(
         entries=gathering.entries,
         omissions=tuple(sorted([*gathering.omissions, *_standing(chosen, discovery)])),
         gaps=tuple(sorted(set(gathering.gaps))),
+        unlisted=frozenset(gathering.accounted) | (gathering.held.keys() - gathering.entries.keys()),
     )
     emit(PhaseEnded("observe", time.monotonic() - started, len(state.entries)))
     return Observation(

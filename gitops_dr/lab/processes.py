@@ -32,10 +32,16 @@ _LIBC = ctypes.CDLL(None)
 class Children:
     """The processes of one lab. Not thread-safe: use it from the main thread."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """``folder`` is their working directory; their logs go to ``logs/`` in it."""
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], check_owner: Callable[[], None]
+    ) -> None:
+        """``folder`` is their working directory; their logs go to ``logs/`` in it.
+
+        ``check_owner`` is called while we wait, and raises if nobody wants them any more.
+        """
         self._folder = folder
         self._environment = dict(environment)
+        self._check_owner = check_owner
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: tuple[str, ...]) -> None:
@@ -83,6 +89,7 @@ class Children:
         """
         deadline = time.monotonic() + seconds
         while not condition():
+            self._check_owner()
             self.check()
             if time.monotonic() > deadline:
                 raise LabError(

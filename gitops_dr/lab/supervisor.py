@@ -48,10 +48,10 @@ def main(argument: str) -> None:
     (directory / PID_FILE).write_text(str(os.getpid()))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
-    children = Children(directory, _environment(directory))
+    children = Children(directory, _environment(directory), _check_owner)
     keep_folder = False
     try:
-        lab = start(settings, children, _say_started)
+        lab = start(settings, children, lambda subject: _say({"started": subject}))
         handle.write(lab)
         _say({"ready": True})
         keep_folder = _watch(children, lab)
@@ -96,8 +96,8 @@ def _let_go() -> None:
         os.dup2(nothing.fileno(), _OUTPUT)
 
 
-def _say_started(subject: str) -> None:
-    _say({"started": subject})
+def _check_owner() -> None:
+    """Before the lab is ready its starter says nothing, so what can be read is the end."""
     if select.select([_INPUT], [], [], 0)[0]:
         raise _Ended
 

@@ -66,6 +66,11 @@ def canonical(body: Body) -> bytes:
     return _careful(body) if _needs_care(data) else data
 
 
+def too_long(key: str) -> bool:
+    """Whether a key, once written, is longer than a YAML reader must look for its colon."""
+    return len(yamlrocks.dumps(key, option=_OPTIONS)) > MAX_KEY_CHARACTERS
+
+
 def _needs_care(data: bytes) -> bool:
     """Whether something in these bytes looks like a string that must be quoted."""
     return (
@@ -94,7 +99,7 @@ def _longest_key(value: object) -> str:
     """Return the first key that is too long once written, or an empty string."""
     if isinstance(value, dict):
         for key, child in value.items():
-            if len(yamlrocks.dumps(key, option=_OPTIONS)) > MAX_KEY_CHARACTERS:
+            if too_long(key):
                 return str(key)
             if found := _longest_key(child):
                 return found

@@ -122,7 +122,7 @@ def get(body: Any, path: FieldPath, default: Any = None) -> Any:
 
 def _child(node: Any, step: Step) -> Any:
     if isinstance(step, Wildcard):
-        raise ValueError("[*] names many fields, not one")
+        raise ValueError("[*] names many fields, not one")  # noqa: TRY004
     if isinstance(step, str):
         return node.get(step, _ABSENT) if isinstance(node, dict) else _ABSENT
     if not isinstance(node, list):

@@ -24,6 +24,10 @@ MAX_DEPTH: Final = 200
 MAX_NODES: Final = 500_000
 """Values in one document, aliases expanded: 4 MiB hold about that many in real manifests."""
 
+MAX_LINE_WORK: Final = 10_000_000_000
+"""Values of a document times the bytes of its longest line: to find their places takes the reader
+time in proportion to both. A manifest with a dashboard in one line of 1 MB has a hundred values."""
+
 MAX_ALIASES: Final = 10_000
 """References to anchors in one document."""
 

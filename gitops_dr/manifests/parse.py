@@ -15,19 +15,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 import yamlrocks
 
 from gitops_dr.errors import ManifestError
-from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.emit import canonical, too_long
 from gitops_dr.manifests.limits import (
     MAX_ALIASES,
     MAX_BYTES,
     MAX_DEPTH,
     MAX_DOCUMENTS,
     MAX_FILE_BYTES,
+    MAX_LINE_WORK,
     MAX_NODES,
 )
-from gitops_dr.manifests.scalars import as_json, resolve
+from gitops_dr.manifests.scalars import as_json, fits, resolve
 from gitops_dr.model import Body
 
 _STRICT: Final = yamlrocks.OPT_DUPLICATE_KEYS_ERROR | yamlrocks.OPT_REJECT_COMPLEX_KEYS
@@ -36,9 +38,11 @@ _STRICT: Final = yamlrocks.OPT_DUPLICATE_KEYS_ERROR | yamlrocks.OPT_REJECT_COMPL
 # https://github.com/kubernetes/apimachinery/blob/v0.34.0/pkg/util/yaml/decoder.go (YAMLReader)
 _SEPARATOR: Final = re.compile(rb"^---[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)", re.MULTILINE)
 
-_ANCHOR: Final = re.compile(rb"&(?<![^ \t\r\n\[{,]&)")
+_ANCHOR: Final = re.compile(rb"&(?<![^ \t\r\n\[{,]&)[^ \t\r\n]")
 _ALIAS: Final = re.compile(rb"\*(?<![^ \t\r\n\[{,]\*)[^ \t\r\n]")
-_INTEGRAL_FLOAT: Final = re.compile(rb" -?[0-9.]+(?:\.0|e\+[0-9]+)\n")
+_ODD_NUMBER: Final = re.compile(rb" -?(?:[0-9.]+(?:\.0|e\+[0-9]+)|\.(?:inf|nan))\n")
+"""Canonical, but not one to one with JSON: kubectl turns 3.0 into 3, and JSON has no infinity."""
+
 _UNICODE_BREAK: Final = re.compile("[\x85\u2028\u2029]")
 _SYNTAX_POSITION: Final = re.compile(r" at line \d+, column \d+$")
 
@@ -57,16 +61,16 @@ def parse(data: bytes, path: str) -> Body:
 
 
 def parse_document(data: bytes, path: str) -> Body:
-    """Read the one YAML mapping in ``data``, which need not be a Kubernetes object.
+    """Read the one YAML mapping in ``data``, which need be no Kubernetes object.
 
-    The same care as for a manifest is taken. Raises ``ManifestError`` with path and line for anything
-    that is not exactly one mapping.
+    It is read with the same care. Raises ``ManifestError`` with path and line for anything that is
+    not exactly one mapping.
     """
     return _parse_one(data, path, "document", _check_mapping)
 
 
 def parse_documents(data: bytes, path: str) -> list[Body]:
-    """Read all manifests in ``data``, separated by ``---`` lines; empty documents are skipped.
+    """Read all manifests in ``data``, separated by ``---`` lines; empty ones are skipped.
 
     Raises ``ManifestError`` as :func:`parse` does; an empty file is an empty list.
     """
@@ -96,21 +100,17 @@ def _parse_one(data: bytes, path: str, what: str, check: Callable[[_Document], N
 
 def _parse_canonical(data: bytes, check: Callable[[_Document], None]) -> Body | None:
     """Read canonical bytes whose body passes ``check``; None means: read carefully."""
-    if len(data) > MAX_BYTES or _ANCHOR.search(data) or _has_integral_float(data):
+    if len(data) > MAX_BYTES or _ANCHOR.search(data) or _ODD_NUMBER.search(data):
         return None
     try:
         body = yamlrocks.loads(data, option=_STRICT)
         if not isinstance(body, dict) or canonical(body) != data:
             return None
+        orjson.dumps(body)  # which refuses keys that are no strings and integers beyond 64 bits
         check(_Document("", 0, body))
-    except (yamlrocks.YAMLRocksDecodeError, ManifestError):
+    except (yamlrocks.YAMLRocksDecodeError, orjson.JSONEncodeError, ManifestError):
         return None
     return body
-
-
-def _has_integral_float(data: bytes) -> bool:
-    # Canonical, but kubectl turns 3.0 into 3 on its way to the server.
-    return (b".0\n" in data or b"e+" in data) and _INTEGRAL_FLOAT.search(data) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,13 @@ def _check_text(data: bytes, path: str) -> None:
             "not UTF-8" + (", but UTF-16" if utf16 else f": byte 0x{data[error.start]:02x}"),
             hint="save the file as UTF-8",
         ) from error
+    if (null := data.find(b"\0")) >= 0:
+        raise ManifestError(
+            path,
+            data.count(b"\n", 0, null) + 1,
+            "a null byte, so not UTF-8 text",
+            hint="save the file as UTF-8",
+        )
     if not data.isascii() and (found := _UNICODE_BREAK.search(text)):
         raise ManifestError(
             path,
@@ -189,7 +196,7 @@ def _read(data: bytes, path: str, first_line: int) -> _Document | None:
         # The plain reading finds syntax errors, duplicate keys and alias bombs in bounded time,
         # and its size tells whether the reading with styles and tags is affordable.
         plain = yamlrocks.loads_all(data, option=_STRICT)
-        _check_size(plain, path, first_line)
+        _check_size(plain, data, path, first_line)
         trees = yamlrocks.loads_all(data, option=_STRICT | yamlrocks.OPT_ROUND_TRIP)
     except yamlrocks.YAMLRocksDecodeError as error:
         raise ManifestError(
@@ -218,19 +225,26 @@ def _read(data: bytes, path: str, first_line: int) -> _Document | None:
     return _Document(path, first_line, body, trees[0])
 
 
-def _check_size(plain: Any, path: str, first_line: int) -> None:
+def _check_size(plain: Any, data: bytes, path: str, first_line: int) -> None:
     nodes = 0
+    longest_line = max(map(len, data.split(b"\n")))
     level = [plain]
     for _ in range(MAX_DEPTH + 2):
-        nodes += len(level)
-        if nodes > MAX_NODES:
-            raise ManifestError(path, first_line + 1, f"more than {MAX_NODES} values")
         below: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
-                below.extend(value.values())
-            elif isinstance(value, list):
-                below.extend(value)
+            children = value.values() if isinstance(value, dict) else value
+            if isinstance(value, dict | list):
+                nodes += len(value)
+                if nodes > MAX_NODES:
+                    raise ManifestError(path, first_line + 1, f"more than {MAX_NODES} values")
+                below.extend(children)
+        if nodes * longest_line > MAX_LINE_WORK:
+            raise ManifestError(
+                path,
+                first_line + 1,
+                f"{nodes} values or more and a line of {longest_line} bytes",
+                hint="write it in block style",
+            )
         if not below:
             return
         level = below
@@ -271,6 +285,10 @@ class _Resolver:
             raise self.document.error(
                 where, "a number that JSON does not have", hint="put quotes around a string"
             )
+        if isinstance(value, int) and not fits(value):
+            raise self.document.error(
+                where, "an integer of more than 64 bits", hint="put quotes around a string"
+            )
         return as_json(value) if isinstance(value, int | float) else value
 
     def _mapping(self, node: Any, where: tuple[str | int, ...]) -> Body:
@@ -290,10 +308,15 @@ class _Resolver:
             raise self.document.error(where, f"a key that is no string but {node.kind}")
         key = self.value(node, where)
         if not isinstance(key, str):
+            written = node.value if isinstance(node.value, str) else orjson.dumps(key).decode()
             raise self.document.error(
-                (*where, node.value) if isinstance(node.value, str) else where,
-                f"the key {node.value!r}, which is read as {type(key).__name__}",
+                (*where, written),
+                f"the key {written}, which is {_kind_of(key)}",
                 hint="put quotes around it",
+            )
+        if too_long(key):
+            raise self.document.error(
+                (*where, key), f"the key {key[:40]!r}... has {len(key)} characters"
             )
         return key
 

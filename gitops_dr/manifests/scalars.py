@@ -23,9 +23,11 @@ _WORDS: Final[dict[str, bool]] = {
     for word in words.split()
 }
 
-_DECIMAL: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_OCTAL: Final = re.compile(r"[-+]?0[0-7]+")
-_PREFIXED: Final = re.compile(r"[-+]?0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
+_INTEGERS: Final = (
+    (re.compile(r"[-+]?(?:0|[1-9][0-9]{0,19})"), 10),
+    (re.compile(r"[-+]?0[0-7]+"), 8),
+    (re.compile(r"[-+]?0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)"), 0),
+)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _LOOSE_UNDERSCORE: Final = re.compile(r"(?<![0-9])_|_(?![0-9])")
 
@@ -42,27 +44,27 @@ def resolve(text: str) -> Scalar:
         return text
     if text[0] == "." and _LOOSE_UNDERSCORE.search(text):
         return text
-    plain = text.replace("_", "")
-    if _DECIMAL.fullmatch(plain):
-        return as_json(int(plain))
-    if _OCTAL.fullmatch(plain):
-        return as_json(int(plain, 8))
-    if _PREFIXED.fullmatch(plain):
-        return as_json(int(plain, 0))
-    if _FLOAT.fullmatch(plain):
-        number = float(plain)
-        return text if math.isinf(number) else as_json(number)
-    return text
+    number = _number(text.replace("_", ""))
+    return text if number is None or math.isinf(number) else as_json(number)
+
+
+def fits(value: int) -> bool:
+    """Whether an integer has at most 64 bits; of larger ones each reader makes something else."""
+    return _INT64_MIN <= value <= _UINT64_MAX
+
+
+def _number(plain: str) -> int | float | None:
+    for pattern, base in _INTEGERS:
+        if pattern.fullmatch(plain) and fits(value := int(plain, base)):
+            return value
+    return float(plain) if _FLOAT.fullmatch(plain) else None
 
 
 def as_json(value: int | float) -> int | float:
-    """Convert a number to what kubectl sends: integers beyond 64 bits are floats, ``3.0`` is ``3``.
+    """Convert a number to what kubectl sends: ``3.0`` is ``3``.
 
     An API server refuses ``3.0`` for an integer field, so what kubectl turns into ``3`` must be
     ``3`` here as well. Infinity and NaN are returned as they are: JSON has neither.
     """
-    if isinstance(value, int):
-        return value if _INT64_MIN <= value <= _UINT64_MAX else float(value)
-    if value.is_integer() and abs(value) < _FLOAT_INTEGERS:
-        return int(value)
-    return value
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _FLOAT_INTEGERS
+    return int(value) if whole else value

@@ -66,7 +66,7 @@ def make_plan(
             case Presence.UNMANAGED:
                 pass
     ordering = order(steps, facts, _presence(observed))
-    unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions, observed.omissions)
+    unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions)
     return Plan(
         steps=ordering.steps,
         gaps=tuple(sorted({*gaps, *unmet_gaps})),
@@ -97,34 +97,40 @@ def _step(desired: State, ref: Ref, action: Action, reason: str = "") -> Step:
 
 
 def _presence(observed: State) -> Callable[[Ref], bool]:
-    """Tell what the target has: observed, left out by a rule, or always there."""
+    """Tell what the target has: observed, left out by a rule, or always there.
+
+    What could not be read counts as present: its absence would be a guess.
+    """
     omitted = {omission.ref for omission in observed.omissions}
-    return lambda ref: ref in observed.entries or ref in omitted or provided(ref)
+    return lambda ref: (
+        ref in observed.entries
+        or ref in observed.unlisted
+        or ref in omitted
+        or provided(ref)
+        or observed.gap_for(ref) is not None
+    )
 
 
 def _judge(
-    unmet: Iterable[UnmetNeed],
-    omitted_here: Sequence[Omission],
-    omitted_there: Sequence[Omission],
+    unmet: Iterable[UnmetNeed], omissions: Iterable[Omission]
 ) -> tuple[list[Gap], list[str]]:
     """Sort unmet needs into gaps and notes.
 
-    An object other than a Secret that a rule leaves out, of Git or of the observed state, is one
-    that the cluster makes for itself: nobody has to be told.
+    An object other than a Secret that a rule leaves out of Git is one that the cluster makes for
+    itself: nobody has to be told.
     """
     users: dict[Ref, list[UnmetNeed]] = {}
     for each in unmet:
         users.setdefault(each.need.ref, []).append(each)
-    here, there = _Omitted(omitted_here), _Omitted(omitted_there)
+    omitted = _Omitted(omissions)
     gaps: list[Gap] = []
     notes: list[str] = []
     for ref, needing in sorted(users.items(), key=lambda item: item[0]):
-        omission = here.find(ref)
-        if ref.group_kind == _SECRET and omission is not None:
-            who = _some([str(each.ref) for each in needing])
-            gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
-            continue
-        if omission is not None or there.find(ref) is not None:
+        omission = omitted.find(ref)
+        if omission is not None:
+            if ref.group_kind == _SECRET:
+                who = _some([str(each.ref) for each in needing])
+                gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
             continue
         gaps += [Gap(each.ref, _nowhere(each.need)) for each in needing if each.need.hard]
         soft = [f"{each.ref} ({each.need.why})" for each in needing if not each.need.hard]

@@ -147,7 +147,7 @@ def _collect(ref: Ref, plural: str, hits: list[tuple[_Row, Mapping[str, Any], st
     has_data = False
     for row, holder, value in hits:
         target = _target(row, ref, holder, value, plural)
-        if target is None or target == ref:
+        if target is None:
             continue
         needs[target] = stronger(
             needs.get(target), Need(target, ready=row.ready, hard=row.hard, why=row.why)

@@ -15,12 +15,12 @@ from gitops_dr.model import Difference, Gap, Omission, Outcome, Plan, Ref
 
 
 def dump(document: dict[str, Any]) -> str:
-    """The document as indented JSON."""
+    """Write the document as indented JSON."""
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def ref(of: Ref) -> dict[str, str]:
-    """A Ref as an object."""
+    """Write a Ref as an object."""
     return {"group": of.group, "kind": of.kind, "namespace": of.namespace, "name": of.name}
 
 
@@ -48,7 +48,7 @@ def differences(found: Iterable[Difference]) -> list[dict[str, Any]]:
 
 
 def plan(made: Plan) -> dict[str, Any]:
-    """Steps in order with what each needs, gaps and notes."""
+    """List the steps in order with what each needs, gaps and notes."""
     return {
         "steps": [
             {

@@ -31,7 +31,10 @@ def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
         lines += listing("Would write:", result.written) + listing("Would delete:", result.deleted)
     torn = [f"{kind}: could not be listed at the moment of the others" for kind in result.torn]
     lines += listing("Torn:", torn)
-    left = [f"{path}: edited while the export ran; your version stays in the folder" for path in result.left]
+    left = [
+        f"{path}: edited while the export ran; your version stays in the folder"
+        for path in result.left
+    ]
     lines += listing("Left:", left)
     lines += tables.coverage(result.omissions, result.gaps)
     return "\n".join([*lines, *tables.timings(seconds)])

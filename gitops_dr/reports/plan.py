@@ -19,10 +19,10 @@ def exit_code(planned: Planned) -> ExitCode:
 
 
 def announcement(goal: Goal) -> list[str]:
-    """The target, which must be the right one, before anything else."""
+    """Name the target, which must be the right one, before anything else."""
     return [
         f"Target   context {shown(goal.context or 'in-cluster')}, {shown(goal.server)}",
-        f"         cluster UID {goal.target.uid}, Kubernetes {shown(goal.target.version)}",
+        f"         cluster UID {shown(goal.target.uid)}, Kubernetes {shown(goal.target.version)}",
         f"From     cluster {goal.cluster} at commit {goal.commit[:12]}",
     ]
 
@@ -41,7 +41,7 @@ def as_table(planned: Planned) -> str:
 
 
 def document(planned: Planned) -> dict[str, Any]:
-    """The plan as JSON values."""
+    """Put the plan into JSON values."""
     goal = planned.goal
     return {
         "cluster": goal.cluster,

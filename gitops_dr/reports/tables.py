@@ -24,7 +24,7 @@ FIELDS_SHOWN = 8
 
 
 def coverage(omissions: Iterable[Omission], gaps: Iterable[Gap]) -> list[str]:
-    """What is not covered: gaps one by one, omissions counted by their rule."""
+    """List what is not covered: gaps one by one, omissions counted by their rule."""
     lines = gap_lines(gaps)
     named = Counter((o.rule, o.reason) for o in omissions if o.ref.name != ANY)
     if named:
@@ -34,7 +34,7 @@ def coverage(omissions: Iterable[Omission], gaps: Iterable[Gap]) -> list[str]:
 
 
 def gap_lines(gaps: Iterable[Gap]) -> list[str]:
-    """The gaps, one a line under a heading."""
+    """List the gaps, one a line under a heading."""
     return listing("Gaps:", [f"{gap.ref}: {gap.reason}" for gap in gaps])
 
 
@@ -47,7 +47,8 @@ def differences(found: Iterable[Difference], *, limit: int = 200) -> list[str]:
         lines.append(f"{difference.presence:<10} {shown(difference.ref)}{shown(tail)}")
         lines += [f"             {_change(c)}" for c in difference.changes[:FIELDS_SHOWN]]
         if len(difference.changes) > FIELDS_SHOWN:
-            lines.append(f"             and {len(difference.changes) - FIELDS_SHOWN} more fields")
+            more = count(len(difference.changes) - FIELDS_SHOWN, "more field")
+            lines.append(f"             and {more} (-o json has them all)")
     if len(found) > limit:
         lines.append(f"and {len(found) - limit} more (-o json has them all)")
     return lines
@@ -60,7 +61,7 @@ def difference_counts(found: Iterable[Difference]) -> str:
 
 
 def plan(made: Plan) -> list[str]:
-    """The plan by kind, what it leaves, its gaps and notes."""
+    """Show the plan by kind, what it leaves, its gaps and notes."""
     kinds: dict[tuple[str, str], Counter[Action]] = {}
     for step in made.steps:
         kinds.setdefault(step.ref.group_kind, Counter())[step.action] += 1
@@ -82,7 +83,7 @@ def plan(made: Plan) -> list[str]:
 
 
 def outcomes(found: Iterable[Outcome]) -> list[str]:
-    """What did not come to a good end, with the reasons."""
+    """List what did not come to a good end, with the reasons."""
     bad = [o for o in found if o.result not in (Result.DONE, Result.PRESENT)]
     return listing("Not done:", [f"{o.result:<8} {o.ref}: {o.reason}" for o in bad], limit=50)
 
@@ -100,11 +101,6 @@ def timings(seconds: Mapping[str, float]) -> list[str]:
     return table(
         ("PHASE", "SECONDS"), [(phase, f"{taken:.1f}") for phase, taken in seconds.items()]
     ).splitlines()
-
-
-def headline(text: str, *counts: tuple[int, str]) -> str:
-    """A sentence and the counts that belong to it."""
-    return f"{text}: {', '.join(count(number, word) for number, word in counts)}"
 
 
 def _change(change: FieldChange) -> str:

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def shown(value: object) -> str:
     """Text from a cluster or a repository as it may be put on a terminal.
 
-    Control characters, which could move the cursor, hide or reverse text, become escapes.
+    What could move the cursor, hide or reverse text, or cannot be written, becomes an escape.
     """
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
 
@@ -40,7 +43,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def listing(title: str, lines: Sequence[str], limit: int = 20) -> list[str]:
-    """A titled list that is cut after ``limit`` lines and says so; nothing for no lines."""
+    """Make a titled list that is cut after ``limit`` lines and says so; nothing for no lines."""
     if not lines:
         return []
     more = [f"  and {len(lines) - limit} more (-o json has them all)"] if len(lines) > limit else []

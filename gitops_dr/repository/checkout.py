@@ -176,7 +176,6 @@ def index_line(repo: Repository, path: str, entry: TreeEntry | None) -> bytes:
 
 
 def _bring_files(repo: Repository, due: list[TreeChange], failpoint: Failpoint) -> None:
-    # Removals come first: a file may take the place of a folder.
     for change in due:
         if not change.new:
             worktree.remove(repo.root, change.path)

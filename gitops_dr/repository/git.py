@@ -218,8 +218,11 @@ def scrub(stderr: str) -> str:
 
 
 def user_revision(text: str) -> str:
-    """Return ``text`` if git cannot take it for an option; raise ``RepositoryError`` otherwise."""
-    if not text or text.startswith("-") or _CONTROL.search(text):
+    """Return ``text`` unless git could take it for an option or a negation.
+
+    Raises ``RepositoryError`` then, and for control characters.
+    """
+    if not text or text.startswith(("-", "^")) or _CONTROL.search(text):
         raise RepositoryError(
             f"{text!r}: this is not the name of a commit",
             hint="give a commit, a tag, a branch or a time",

@@ -1,4 +1,4 @@
-"""Applies the object rules to a body: leaves it out, or takes out what does not belong in Git. Pure.
+"""Applies the object rules: leaves an object out, or takes out what does not belong in Git. Pure.
 
 Rows are compiled once per kind into a few closures; cleaning an object is then some dictionary
 look-ups, because an export does it for every object of the cluster.
@@ -17,10 +17,10 @@ from gitops_dr.model import ANY, Body, Omission, Ref
 from gitops_dr.rules.conditions import (
     Predicate,
     compile_when,
+    is_unowned,
     item_key,
     keys_of,
     owned_paths,
-    owns,
 )
 from gitops_dr.rules.rows import ItemDrop, Omit, Row, UnownedDrop, object_rows
 
@@ -39,14 +39,17 @@ class KindRules:
     """The bodies need not be read, because every object is left out by its metadata alone."""
 
     def omission(self, body: Body) -> Row | None:
-        """The row that leaves this object out; ``None`` if it belongs in Git."""
+        """Find the row that leaves this object out; ``None`` if it belongs in Git."""
         for predicate, row in self.omissions:
             if predicate is None or predicate(body):
                 return row
         return None
 
     def clean(self, body: Body) -> None:
-        """Take out of ``body``, in place, what does not belong in Git. Cleaning twice changes nothing."""
+        """Take out of ``body``, in place, what does not belong in Git.
+
+        Cleaning twice changes nothing.
+        """
         # All conditions are asked before anything is taken out: they look at the whole object.
         chosen = [operation for predicate, operation in self.conditional if predicate(body)]
         for operation in chosen:
@@ -57,7 +60,7 @@ class KindRules:
 
 @cache
 def rules_for(group: str, kind: str) -> KindRules:
-    """The compiled rows that apply to a kind."""
+    """Compile the rows that apply to a kind."""
     rows = [row for row in object_rows() if row.applies_to(group, kind)]
     omitting = [row for row in rows if row.omit in (Omit.QUIETLY, Omit.BY_NAME)]
     always: list[Operation] = []
@@ -88,7 +91,7 @@ def rules_for(group: str, kind: str) -> KindRules:
 
 
 def standing_omissions(group: str, kind: str) -> tuple[Omission, ...]:
-    """The rows that leave objects of a kind out without naming them, whether or not any is there.
+    """Account for what leaves objects of a kind out without naming them, be there any or not.
 
     So the account of an unchanged cluster does not change when a Job finishes.
     """
@@ -112,7 +115,7 @@ def _operations(row: Row) -> Iterator[Operation]:
 
 
 def _lists(body: Any, parts: list[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """The holders of each list that a path with ``[*]`` steps leads to, with the list's key."""
+    """Yield the holder of each list that a path with ``[*]`` steps leads to, and its key."""
     *parents, last = parts
     holders = [body]
     for part in parents:
@@ -152,7 +155,7 @@ def _compile_unowned_drop(rule: UnownedDrop) -> Operation:
         drop_field = compile_drop(keys)
 
         def drop(body: Body) -> None:
-            if not any(owns(fields, keys) for fields in owned_paths(body)):
+            if is_unowned(body, keys):
                 drop_field(body)
 
         return drop
@@ -161,15 +164,22 @@ def _compile_unowned_drop(rule: UnownedDrop) -> Operation:
     parts = list_path.split(".")
 
     def drop_in_items(body: Body) -> None:
-        if all(field not in item for holder, name in _lists(body, parts) for item in holder[name]):
+        items = [
+            item
+            for holder, name in _lists(body, parts)
+            for item in holder[name]
+            if isinstance(item, dict) and field in item
+        ]
+        if not items:
             return
         sets = list(owned_paths(body))
+        if not sets:
+            return
         for part in parts:
             sets = [fields[f"f:{part}"] for fields in sets if f"f:{part}" in fields]
-        for holder, name in _lists(body, parts):
-            for item in holder[name]:
-                named = item_key(item, rule.keys)
-                if not any(f"f:{field}" in fields.get(named, ()) for fields in sets):
-                    item.pop(field, None)
+        for item in items:
+            named = item_key(item, rule.keys)
+            if not any(f"f:{field}" in fields.get(named, ()) for fields in sets):
+                del item[field]
 
     return drop_in_items

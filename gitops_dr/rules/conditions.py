@@ -20,7 +20,7 @@ _ABSENT = object()
 
 
 def keys_of(path: str) -> tuple[str, ...]:
-    """The keys of a path that passes through no list. Raises ``GitOpsDRError`` for others."""
+    """List the keys of a path that passes through no list; raises ``GitOpsDRError`` for others."""
     steps = parse_fieldpath(path)
     keys = tuple(step for step in steps if isinstance(step, str))
     if len(keys) != len(steps):
@@ -29,7 +29,7 @@ def keys_of(path: str) -> tuple[str, ...]:
 
 
 def lookup(body: Any, keys: Sequence[str]) -> Any:
-    """The value under ``keys``, or a private marker that equals nothing."""
+    """Find the value under ``keys``, or a private marker that equals nothing."""
     for key in keys:
         if not isinstance(body, dict):
             return _ABSENT
@@ -38,7 +38,7 @@ def lookup(body: Any, keys: Sequence[str]) -> Any:
 
 
 def owned_paths(body: Body) -> Iterable[Mapping[str, Any]]:
-    """The field sets of everyone who wrote the object itself; writers of subresources are not."""
+    """Give the field sets of everyone who wrote the object itself, and not a subresource of it."""
     for entry in body.get("metadata", {}).get("managedFields", ()):
         if not entry.get("subresource"):
             yield entry.get("fieldsV1") or {}
@@ -47,6 +47,20 @@ def owned_paths(body: Body) -> Iterable[Mapping[str, Any]]:
 def owns(fields: Mapping[str, Any], keys: Sequence[str]) -> bool:
     """Whether a field set (``fieldsV1``) reaches the path made of plain keys."""
     return lookup(fields, [f"f:{key}" for key in keys]) is not _ABSENT
+
+
+def is_unowned(body: Body, keys: Sequence[str]) -> bool:
+    """Whether the field managers are known and the field is none of theirs.
+
+    An object without managedFields (a server may have been told to forget them) says nothing about
+    who set what, so nothing of it is unowned.
+    """
+    known = False
+    for fields in owned_paths(body):
+        if owns(fields, keys):
+            return False
+        known = True
+    return known
 
 
 def item_key(item: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -85,7 +99,9 @@ def _by_path(spec: Mapping[str, Any]) -> Predicate:
             return any(isinstance(text, str) and pattern.search(text) for text in candidates)
 
         return matches
-    raise GitOpsDRError(f"condition on {spec['path']}: needs exists, equals, differs, any_of or matches")
+    raise GitOpsDRError(
+        f"condition on {spec['path']}: needs exists, equals, differs, any_of or matches"
+    )
 
 
 def _true_condition(types: Sequence[str]) -> Predicate:
@@ -124,7 +140,7 @@ def _controlled_by(kind: str) -> Predicate:
 
 def _unowned(path: str) -> Predicate:
     keys = keys_of(path)
-    return lambda body: not any(owns(fields, keys) for fields in owned_paths(body))
+    return lambda body: is_unowned(body, keys)
 
 
 def _one(spec: Mapping[str, Any]) -> Predicate:

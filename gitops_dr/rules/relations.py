@@ -39,7 +39,7 @@ def note_autoscaler(body: Body, facts: RelationFacts) -> None:
 
 
 def controller_owner(ref: Ref, body: Body, namespaced: Collection[tuple[str, str]]) -> Ref | None:
-    """The object that generated this one, if its kind may be left out for it.
+    """Name the object that generated this one, if its kind may be left out for it.
 
     ``namespaced``: the group and kind of everything namespaced; an owner that is cluster-scoped
     has no namespace.
@@ -90,7 +90,7 @@ def orphans(owner_of: Mapping[Ref, Ref], exported: Collection[Ref]) -> list[Ref]
 
 
 def generated_omission() -> Omission:
-    """The standing account of what is left out because its owner makes it again."""
+    """Account for what is left out because its owner makes it again."""
     row = _row("controller-owner")
     return Omission(Ref("", ANY, "", ANY), row.id, row.because)
 

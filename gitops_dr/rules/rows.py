@@ -1,4 +1,4 @@
-"""Reads the shipped rule rows into frozen dataclasses and refuses a row that makes no sense. Pure."""
+"""Reads the shipped rule rows into frozen dataclasses; refuses a row that makes no sense. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Row:
         """Whether one of ``kinds`` names this kind."""
         full = f"{kind}.{group}" if group else kind
         return any(
-            named in ("*", full) or named.startswith("*.") and group == named[2:]
+            named in ("*", full) or (named.startswith("*.") and group == named[2:])
             for named in self.kinds
         )
 
@@ -87,7 +87,9 @@ def read_row(raw: Mapping[str, Any]) -> Row:
     name = str(values.get("id", "?"))
     deeds = {"omit", "drop", "drop_items", "drop_unowned"} & values.keys()
     if len(deeds) != 1:
-        raise GitOpsDRError(f"rule {name}: needs exactly one of omit, drop, drop_items, drop_unowned")
+        raise GitOpsDRError(
+            f"rule {name}: needs exactly one of omit, drop, drop_items, drop_unowned"
+        )
     try:
         if "omit" in values:
             values["omit"] = Omit(values["omit"])
@@ -106,14 +108,14 @@ def read_row(raw: Mapping[str, Any]) -> Row:
 
 @cache
 def object_rows() -> tuple[Row, ...]:
-    """The shipped rows over single objects, in file order."""
+    """Read the shipped rows over single objects, in file order."""
     raw = yamlrocks.loads(shipped("rules/objects.yaml").read_bytes())
     return tuple(read_row(row) for row in raw)
 
 
 @cache
 def relation_rows() -> tuple[RelationRow, ...]:
-    """The shipped rows over relations, in file order."""
+    """Read the shipped rows over relations, in file order."""
     raw = yamlrocks.loads(shipped("rules/relations.yaml").read_bytes())
     return tuple(
         RelationRow(

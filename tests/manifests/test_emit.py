@@ -10,6 +10,7 @@ import yamlrocks
 from corpus import corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yaml_traps import TRAPS
 
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests import emit
@@ -17,47 +18,6 @@ from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.manifests.scalars import resolve
 
-WORDS = (
-    "08 -08 +08 03788745 0o14 0o_7 0_7 0x_ 0b_ 0x1F +0x1 0b11 = << y n Y N yes No on OFF true null"
-    " Null ~ 1e3 1E3 1.5e3 2e5 1e-5 0e0 .5 +.5 1. 1_000 _1 12:30 190:20:30 2024-01-01 .inf .NaN -"
-    " 2024-01-01T00:00:00Z --- ... - ? : # & * ! | > % @ ` { [ ' \" , +1 0 007 inf 123e4 0123abc"
-)
-TRAPS = [
-    *WORDS.split(),
-    "",
-    " ",
-    "a\u2028b",
-    "\u2029",
-    "a\x85b\n",
-    "\ufeff",
-    "a\ufeff\nb\n",
-    "a\x00",
-    "\x1b[1m",
-    "\x7f",
-    "\x9f",
-    "\r",
-    "a\r\nb\r\n",
-    "trail ",
-    "trail \nb \n",
-    " lead\nb\n",
-    "\ttab",
-    "a\tb\n\tc\n",
-    "\n",
-    "\n\n",
-    "\na",
-    "a\n\n\n",
-    "a\n  b\n c",
-    "- a",
-    "a: b",
-    "a #b",
-    "a:",
-    "# no comment\nx\n",
-    "---\nx\n",
-    "😀 é 日本 \xa0",
-    "\ufffe",
-    "x" * 500,
-    "word " * 190,
-]
 TRAP_TEXT = st.text(
     alphabet=st.sampled_from(
         "ab01_xoe.+-:#=~ \n\t\r'\"\\|>&*!%@{}[],?é\x85\u2028\u2029\ufeff\x00😀"

@@ -34,7 +34,12 @@ def plain():
         root = where if isinstance(where, Path) else where.root
         me = ["-c", "user.name=Someone", "-c", "user.email=someone@example.com"]
         done = subprocess.run(
-            ["git", *me, *args], cwd=root, capture_output=True, text=True, check=False
+            ["git", *me, *args],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(done.stderr)
@@ -83,7 +88,7 @@ def trap(tmp_path):
     """Sets every program that a repository can name to a script; gives the file that it makes."""
     marker = tmp_path / "sprung"
     script = tmp_path / "trap.sh"
-    script.write_text(f"#!/bin/sh\necho \"$0 $@\" >>'{marker}'\ncat\n")
+    script.write_text(f"#!/bin/sh\necho \"$0 $@\" >>'{marker}'\n[ $# -gt 0 ] || cat\n")
     script.chmod(0o755)
 
     def arm(repo) -> Path:

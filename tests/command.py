@@ -1,0 +1,47 @@
+"""Runs the real command in a process of its own, as a user would, and shows what it said."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+COMMAND = Path(sys.executable).with_name("gitops-dr")
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return orjson.loads(self.out)
+
+
+def gitops_dr(*arguments: str, kubeconfig: Path | None = None, cwd: Path | None = None) -> Said:
+    environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
+    environment["GITOPS_DR_DEBUG"] = "1"
+    if kubeconfig:
+        environment["KUBECONFIG"] = str(kubeconfig)
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def git(repo: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", repo, *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -1,0 +1,193 @@
+"""Differences become steps, gaps and notes."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from gitops_dr.model import (
+    Action,
+    Difference,
+    Entry,
+    Gap,
+    Omission,
+    Plan,
+    Presence,
+    Ref,
+    State,
+    parse_ref,
+)
+from gitops_dr.planning.facts import collect
+from gitops_dr.planning.plan import digest, make_plan
+
+NAMESPACE: dict[str, Any] = {"Namespace/shop": {}}
+
+
+def deployment(*secrets: str) -> dict[str, Any]:
+    volumes = [{"secret": {"secretName": name}} for name in secrets]
+    return {"spec": {"template": {"spec": {"volumes": volumes}}}}
+
+
+def state(refs: Iterable[str], **parts: Any) -> State:
+    entries = {parse_ref(ref): Entry(f"fingerprint of {ref}", f"{ref}.yaml", "v1") for ref in refs}
+    return State(entries, **parts)
+
+
+def plan(
+    missing: dict[str, Any],
+    *,
+    desired: State | None = None,
+    observed: State | None = None,
+    others: Iterable[Difference] = (),
+    accept_empty_volumes: bool = False,
+) -> Plan:
+    facts = {parse_ref(ref): collect(parse_ref(ref), body, "x") for ref, body in missing.items()}
+    differences = [Difference(ref, Presence.MISSING, "path") for ref in facts]
+    return make_plan(
+        desired or state(missing),
+        observed or state([]),
+        [*differences, *others],
+        facts,
+        accept_empty_volumes=accept_empty_volumes,
+    )
+
+
+def secret(name: str) -> Ref:
+    return Ref("", "Secret", "shop", name)
+
+
+def test_missing_objects_are_created_in_order_from_what_git_holds() -> None:
+    made = plan({"ConfigMap/shop/a": {}, **NAMESPACE})
+    assert [str(step.ref) for step in made.steps] == ["Namespace/shop", "ConfigMap/shop/a"]
+    step = made.steps[1]
+    assert step.action is Action.CREATE
+    assert step.fingerprint == "fingerprint of ConfigMap/shop/a"
+    assert step.path == "ConfigMap/shop/a.yaml"
+    assert [str(need.ref) for need in step.needs] == ["Namespace/shop"]
+    assert made.gaps == ()
+    assert made.notes == ()
+
+
+def test_modified_objects_are_left_untouched_and_unmanaged_ones_are_no_step() -> None:
+    modified, unmanaged = parse_ref("ConfigMap/shop/m"), parse_ref("ConfigMap/shop/u")
+    made = plan(
+        {},
+        desired=state(["ConfigMap/shop/m"]),
+        observed=state(["ConfigMap/shop/m", "ConfigMap/shop/u"]),
+        others=[
+            Difference(modified, Presence.MODIFIED, "path"),
+            Difference(unmanaged, Presence.UNMANAGED, "path"),
+        ],
+    )
+    (step,) = made.steps
+    assert step.ref == modified
+    assert step.action is Action.SKIP
+    assert "left untouched" in step.reason
+
+
+def test_an_unknown_object_is_a_gap() -> None:
+    unknown = parse_ref("Book.shop.io/shop/b")
+    made = plan({}, others=[Difference(unknown, Presence.UNKNOWN, "path", reason="not listed")])
+    assert made.steps == ()
+    assert made.gaps == (Gap(unknown, "not listed"),)
+
+
+def test_a_claim_starts_empty_unless_something_brings_its_data_or_that_is_accepted() -> None:
+    claim = "PersistentVolumeClaim/shop/data"
+    empty = {claim: {"spec": {}}, **NAMESPACE}
+    (gap,) = plan(empty).gaps
+    assert gap.ref == parse_ref(claim)
+    assert "starts empty" in gap.reason
+    assert plan(empty, accept_empty_volumes=True).gaps == ()
+    source = {"kind": "VolumeSnapshot", "name": "s"}
+    restored = {claim: {"spec": {"dataSource": source}}, **NAMESPACE}
+    assert plan(restored).gaps == ()
+
+
+def test_a_secret_left_out_by_policy_is_a_gap_that_names_who_needs_it() -> None:
+    missing = {f"Deployment.apps/shop/w{at}": deployment("db") for at in range(5)} | NAMESPACE
+    omission = Omission(secret("db"), "secrets", "Secrets are not encrypted yet")
+    desired = state(missing, omissions=(omission,))
+    (gap,) = plan(missing, desired=desired).gaps
+    assert gap.ref == secret("db")
+    assert "Secrets are not encrypted yet" in gap.reason
+    assert "Deployment.apps/shop/w2 and 2 more" in gap.reason
+
+
+def test_a_secret_left_out_by_policy_is_no_gap_where_the_target_has_it_or_nobody_needs_it() -> None:
+    missing = {"Deployment.apps/shop/web": deployment("db")} | NAMESPACE
+    omissions = (Omission(secret("db"), "secrets", "r"), Omission(secret("free"), "secrets", "r"))
+    desired = state(missing, omissions=omissions)
+    assert [gap.ref for gap in plan(missing, desired=desired).gaps] == [secret("db")]
+    there = state([], omissions=(Omission(secret("db"), "secrets", "r"),))
+    assert plan(missing, desired=desired, observed=there).gaps == ()
+
+
+def test_what_runs_in_the_target_without_being_listed_is_there() -> None:
+    missing = {"Deployment.apps/shop/web": deployment("db")} | NAMESPACE
+    made = plan(missing, observed=state([], unlisted=frozenset({secret("db")})))
+    assert made.notes == ()
+
+
+def test_a_wildcard_omission_does_not_prove_that_the_target_has_a_secret() -> None:
+    missing = {"Deployment.apps/shop/web": deployment("db")} | NAMESPACE
+    every = (Omission(Ref("", "Secret", "", "*"), "secrets", "policy"),)
+    made = plan(
+        missing, desired=state(missing, omissions=every), observed=state([], omissions=every)
+    )
+    assert [gap.ref for gap in made.gaps] == [secret("db")]
+
+
+def test_what_others_need_and_nobody_has_is_a_note() -> None:
+    missing = {"Deployment.apps/shop/web": deployment("lost")} | NAMESPACE
+    made = plan(missing)
+    assert made.gaps == ()
+    (note,) = made.notes
+    assert note.startswith("Secret/shop/lost is neither in Git nor in the target")
+    assert "Deployment.apps/shop/web (spec.template.spec.volumes[*].secret.secretName)" in note
+
+
+def test_what_the_api_server_will_refuse_is_a_gap() -> None:
+    (gap,) = plan({"ConfigMap/shop/a": {}}).gaps
+    assert gap.ref == parse_ref("ConfigMap/shop/a")
+    assert "needs Namespace/shop" in gap.reason
+
+
+def test_what_the_target_has_or_a_rule_leaves_out_is_not_reported() -> None:
+    missing = {
+        "ConfigMap/shop/a": {},
+        "Deployment.apps/shop/web": {
+            "spec": {"template": {"spec": {"volumes": [{"configMap": {"name": "made"}}]}}}
+        },
+        "Pod/kube-system/p": {"spec": {"priorityClassName": "system-node-critical"}},
+    }
+    made_by_itself = Omission(parse_ref("ConfigMap/shop/made"), "generated", "made by an operator")
+    made = plan(
+        missing,
+        desired=state(missing, omissions=(made_by_itself,)),
+        observed=state(["Namespace/shop"]),
+    )
+    assert made.gaps == ()
+    assert made.notes == ()
+
+
+def test_what_could_not_be_read_in_the_target_is_not_called_missing() -> None:
+    unread = (Gap(Ref("", "Namespace", "", "*"), "forbidden"),)
+    made = plan({"ConfigMap/shop/a": {}}, observed=state([], gaps=unread))
+    assert made.gaps == ()
+
+
+def test_the_digest_is_of_the_acts_the_commit_and_the_target() -> None:
+    made = plan({"ConfigMap/shop/a": {}, **NAMESPACE})
+    same = digest(made, "c0ffee", "uid")
+    assert len(same) == 64
+    assert digest(replace(made, notes=("by the way",)), "c0ffee", "uid") == same
+    changed = replace(made.steps[0], fingerprint="other")
+    others = {
+        digest(made, "decade", "uid"),
+        digest(made, "c0ffee", "other uid"),
+        digest(replace(made, steps=made.steps[:1]), "c0ffee", "uid"),
+        digest(replace(made, steps=(changed, *made.steps[1:])), "c0ffee", "uid"),
+        digest(replace(made, steps=made.steps[::-1]), "c0ffee", "uid"),
+    }
+    assert same not in others
+    assert len(others) == 5
