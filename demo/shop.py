@@ -16,7 +16,7 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import discover
 from gitops_dr.cluster.listing import ListRequest, collection_path, list_pages, object_path
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Resource
+from gitops_dr.model import Body, Resource
 from gitops_dr.readiness import awaited, readiness
 from gitops_dr.resources import shipped
 
@@ -69,17 +69,22 @@ def _create(connection: Connection, resource: Resource, body: dict[str, Any]) ->
 
 def wait_until_open(connection: Connection) -> None:
     """Wait until everything that can be ready is ready and the migration has run."""
-    kinds = [r for r in discover(connection).resources if awaited(r.group_kind) and "." not in r.group]
+    kinds = [r for r in discover(connection).resources if awaited(r.group_kind)]
     deadline = time.monotonic() + PATIENCE
     while True:
         waiting = [
             f"{page.resource.kind}/{body['metadata']['name']}: {found.reason}"
             for page in list_pages(connection, [ListRequest(kind) for kind in kinds])
             for body in page.items
-            if not (found := readiness({**body, "kind": page.resource.kind})).ready
+            if not (found := readiness(_typed(body, page.resource))).ready
         ]
         if not waiting:
             return
         if time.monotonic() > deadline:
             raise SystemExit(f"the shop does not open: {waiting[0]}")
         time.sleep(0.2)
+
+
+def _typed(body: Body, resource: Resource) -> Body:
+    """Items of a list carry neither apiVersion nor kind."""
+    return {**body, "apiVersion": resource.api_version, "kind": resource.kind}

@@ -41,7 +41,5 @@ def gitops_dr(*arguments: str, kubeconfig: Path | None = None, cwd: Path | None 
 
 
 def git(repo: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", repo, *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout
+    done = subprocess.run(["git", "-C", repo, *arguments], capture_output=True, check=True)
+    return done.stdout.decode(errors="replace")

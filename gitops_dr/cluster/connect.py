@@ -8,11 +8,13 @@ request.
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import orjson
@@ -23,7 +25,7 @@ from urllib3.util import Retry, Timeout
 from gitops_dr.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
 
 FIELD_MANAGER = "gitops-dr"
 """The field manager of everything that we write."""
@@ -31,9 +33,27 @@ FIELD_MANAGER = "gitops-dr"
 CONNECTIONS = 16
 """Requests in flight at once; the pool keeps as many connections alive."""
 
-# Reads are repeated through a restart of the API server; Retry-After is honoured.
-_READ_RETRY = Retry(
+_LONGEST_PAUSE = 30.0
+"""Seconds that a server may ask us to wait before a request is sent again."""
+
+_NOTHING_THERE = b"404 page not found"
+"""What the API server says in plain text where it serves nothing (yet): no secret, so quoted."""
+
+
+class _Retry(Retry):
+    """urllib3's, without its patience of six hours for a server that asks for it."""
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        """Seconds that the answer asks us to wait, but no more than we are willing to."""
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, _LONGEST_PAUSE)
+
+
+# Reads are repeated through a restart of the API server; Retry-After is honoured. A server that
+# takes requests and does not answer is asked less often: each time costs the whole read timeout.
+_READ_RETRY = _Retry(
     total=6,
+    read=2,
     backoff_factor=0.25,
     status_forcelist=(429, 502, 503, 504),
     allowed_methods=("GET",),
@@ -41,7 +61,7 @@ _READ_RETRY = Retry(
     raise_on_status=False,
 )
 # A write is repeated only when the server says that it did not take it.
-_WRITE_RETRY = Retry(
+_WRITE_RETRY = _Retry(
     total=6,
     connect=6,
     read=0,
@@ -66,14 +86,26 @@ class ApiError(ClusterError):
         """Where a list that expired in the middle can be taken up again, at a later revision."""
 
 
-class Stream(Protocol):
+@dataclass(frozen=True, slots=True)
+class Stream:
     """A response whose body arrives in pieces."""
 
+    _path: str
+    _response: urllib3.BaseHTTPResponse
+
     def stream(self, amt: int) -> Iterator[bytes]:
-        """Pieces of at most ``amt`` bytes, as they come."""
+        """Pieces of at most ``amt`` bytes, as they come.
+
+        Raises ``ApiError`` with status 0 if the connection breaks.
+        """
+        try:
+            yield from self._response.stream(amt)
+        except (HTTPError, HTTPException, OSError) as error:
+            raise ApiError(f"{self._path}: broken off: {_plainly(error)}", status=0) from error
 
     def close(self) -> None:
         """End the connection."""
+        self._response.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +117,8 @@ class Connection:
     server: str
     """The API server's URL, without credentials."""
     _client: ApiClient
+    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Held while credentials are looked at: an exec plugin runs once, not once a thread."""
 
     def request(
         self,
@@ -129,11 +163,13 @@ class Connection:
         response = self._send(
             "GET", path, query, None, "", "application/json", read_timeout, preload=False
         )
+        stream = Stream(path, response)
         if response.status >= 300:
-            data = response.read()
-            response.close()
+            try:
+                data = b"".join(stream.stream(1 << 16))
+            finally:
+                stream.close()
             raise _failure("GET", path, response.status, data)
-        stream: Stream = response
         return stream
 
     def _send(
@@ -148,17 +184,13 @@ class Connection:
         *,
         preload: bool,
     ) -> Any:
-        headers = {"Accept": accept, "User-Agent": "gitops-dr"}
+        headers = {"Accept": accept, "User-Agent": "gitops-dr", **self._credentials()}
         if body is not None:
             headers["Content-Type"] = content_type
         url = f"{self.server}{path}"
         if query:
             url = f"{url}?{urlencode(query)}"
         try:
-            # Renews an expired token through the user's exec plugin or token file.
-            for setting in self._client.configuration.auth_settings().values():
-                if setting["in"] == "header" and setting["value"]:
-                    headers[setting["key"]] = setting["value"]
             return self._client.rest_client.pool_manager.request(
                 method,
                 url,
@@ -175,51 +207,104 @@ class Connection:
                 hint="check the address, the network and that the API server runs",
             ) from error
 
+    def _credentials(self) -> dict[str, str]:
+        """The headers that authenticate, renewed by exec plugin or token file if they expired."""
+        from kubernetes.config import ConfigException
+
+        try:
+            with self._renewal:
+                settings = self._client.configuration.auth_settings().values()
+        except (ConfigException, OSError) as error:
+            raise ApiError(
+                f"{self.server}: the credentials cannot be renewed: {_one_line(error)}",
+                status=0,
+                hint="log in again, or choose another --context",
+            ) from error
+        # A token file may end with a newline, which no header can carry.
+        return {each["key"]: each["value"].strip() for each in settings if each["value"]}
+
 
 def connect(kubeconfig: Path | None = None, context: str | None = None) -> Connection:
     """Connect by a kubeconfig (default: ``KUBECONFIG`` or ``~/.kube/config``), or in-cluster.
 
     Nothing is sent yet. Raises ``UsageError`` if there is no kubeconfig or no such context.
     """
-    from kubernetes import client, config
+    from kubernetes import client
 
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = CONNECTIONS
-    file = str(kubeconfig) if kubeconfig else None
-    try:
-        if file is None and context is None and not _has_kubeconfig():
-            config.load_incluster_config(client_configuration=configuration)
-            name = ""
-        else:
-            contexts, active = config.list_kube_config_contexts(config_file=file)
-            name = context or (active or {}).get("name", "")
-            known = sorted(entry["name"] for entry in contexts)
-            if name not in known:
-                raise UsageError(
-                    f"context {name!r}: not in the kubeconfig",
-                    hint=f"known contexts: {', '.join(known) or 'none'}",
-                )
-            config.load_kube_config(
-                config_file=file, context=name, client_configuration=configuration
-            )
-    except config.ConfigException as error:
-        raise UsageError(
-            f"kubeconfig: {error}",
-            hint="name one with --kubeconfig or KUBECONFIG, and a context with --context",
-        ) from error
     # The pool manager must not retry on its own; each request says what is safe to repeat.
     configuration.retries = False
-    api_client = client.ApiClient(configuration)
+    files = _kubeconfig_files(kubeconfig)
+    if files:
+        name = _load_kubeconfig(files, context, configuration)
+    else:
+        _load_in_cluster(context, configuration)
+        name = ""
+    try:
+        api_client = client.ApiClient(configuration)
+    except (OSError, ValueError) as error:
+        raise _unusable(files, error) from error
     return Connection(context=name, server=configuration.host.rstrip("/"), _client=api_client)
 
 
-def _has_kubeconfig() -> bool:
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
+def _kubeconfig_files(named: Path | None) -> str:
+    """The files to read, joined as in ``KUBECONFIG``; empty if there are none."""
+    if named is not None:
+        if not named.exists():
+            raise UsageError(f"kubeconfig {named}: no such file", hint="see --kubeconfig")
+        return str(named)
+    places = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    paths = [Path(place).expanduser() for place in places.split(os.pathsep) if place]
+    return os.pathsep.join(str(path) for path in paths if path.exists())
 
-    return any(
-        Path(entry).expanduser().is_file()
-        for entry in KUBE_CONFIG_DEFAULT_LOCATION.split(":")
-        if entry
+
+def _load_kubeconfig(files: str, context: str | None, into: Configuration) -> str:
+    """Read the context, the current one if none is named; returns its name."""
+    from kubernetes.config import load_kube_config
+    from kubernetes.config.kube_config import KubeConfigMerger
+
+    try:
+        merged = KubeConfigMerger(files).config
+        known = sorted(str(entry["name"]) for entry in merged.safe_get("contexts") or ())
+        name = context or str(merged.safe_get("current-context") or "")
+    except Exception as error:  # the client raises whatever a malformed file leads it to
+        raise _unusable(files, error) from error
+    hint = f"known contexts: {', '.join(known) or 'none'}"
+    if not name:
+        raise UsageError(f"kubeconfig {files}: has no current context; choose one", hint=hint)
+    if name not in known:
+        raise UsageError(f"context {name!r}: not in the kubeconfig {files}", hint=hint)
+    try:
+        load_kube_config(config_file=files, context=name, client_configuration=into)
+    except Exception as error:  # as above
+        raise _unusable(files, error) from error
+    return name
+
+
+def _load_in_cluster(context: str | None, into: Configuration) -> None:
+    """Use the service account of the pod that we run in, if we do."""
+    from kubernetes.config import ConfigException, load_incluster_config
+
+    problem = "no kubeconfig was found"
+    hint = "name one with --kubeconfig or KUBECONFIG"
+    if context is not None:
+        raise UsageError(f"context {context!r}: {problem}", hint=hint)
+    if not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        raise UsageError(f"cluster: {problem}, and we are not inside a cluster", hint=hint)
+    try:
+        load_incluster_config(client_configuration=into)
+    except (ConfigException, OSError) as error:
+        raise UsageError(
+            f"cluster: {problem}, and this pod's service account is of no use: {_one_line(error)}",
+            hint=hint,
+        ) from error
+
+
+def _unusable(files: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"kubeconfig {files or 'of this pod'}: {_one_line(error) or type(error).__name__}",
+        hint="kubectl config view says whether kubectl can read it",
     )
 
 
@@ -235,8 +320,9 @@ def _failure(method: str, path: str, status: int, data: bytes) -> ApiError:
         401: "the credentials were refused: log in again, or choose another --context",
         403: "the user of this context lacks a permission",
     }
+    plain = _NOTHING_THERE.decode() if data.strip() == _NOTHING_THERE else f"HTTP {status}"
     return ApiError(
-        message or f"{method} {path}: HTTP {status}",
+        message or f"{method} {path}: {plain}",
         status=status,
         reason=reason,
         hint=hints.get(status, ""),
@@ -248,4 +334,8 @@ def _plainly(error: BaseException) -> str:
     """The innermost reason of urllib3's nested exceptions."""
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
-    return str(error).rsplit("): ", 1)[-1] or type(error).__name__
+    return _one_line(error).rsplit("): ", 1)[-1] or type(error).__name__
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

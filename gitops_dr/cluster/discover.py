@@ -10,7 +10,8 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.errors import ClusterError
 from gitops_dr.model import ANY, Gap, Identity, Ref, Resource
 
-_ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+# A server that knows no aggregated discovery answers in the old form, rather than 406.
+_ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,4 +86,3 @@ def _explain(
             data = recorded.tree.blob(live[ref].fingerprint)
         bodies[ref] = (body, parse(data, str(ref)))
     return differences(comparison, paths, bodies)
-

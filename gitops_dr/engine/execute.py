@@ -286,7 +286,8 @@ class _Run:
 
     def _seen(self, message: _Seen) -> None:
         self._progress.ready[message.ref] = message.readiness
-        if message.readiness.ready and self._progress.unready.pop(message.ref, None):
+        if message.readiness.ready and message.ref in self._progress.unready:
+            del self._progress.unready[message.ref]
             self._settle(message.ref)
 
     # -- readiness -----------------------------------------------------------------------------

@@ -137,7 +137,8 @@ def observe(
         entries=gathering.entries,
         omissions=tuple(sorted([*gathering.omissions, *_standing(chosen, discovery)])),
         gaps=tuple(sorted(set(gathering.gaps))),
-        unlisted=frozenset(gathering.accounted) | (gathering.held.keys() - gathering.entries.keys()),
+        unlisted=frozenset(gathering.accounted)
+        | (gathering.held.keys() - gathering.entries.keys()),
     )
     emit(PhaseEnded("observe", time.monotonic() - started, len(state.entries)))
     return Observation(

@@ -86,9 +86,7 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
     A file that is no manifest becomes a gap that names file and line. Raises ``RepositoryError`` if
     two files hold the same object.
     """
-    by_path = (
-        {entry.path: (ref, entry) for ref, entry in seen.entries.items()} if seen else {}
-    )
+    by_path = {entry.path: (ref, entry) for ref, entry in seen.entries.items()} if seen else {}
     entries: dict[Ref, Entry] = {}
     blob_of: dict[Ref, str] = {}
     gaps: list[Gap] = []
@@ -127,4 +125,3 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
         gaps=tuple(sorted([*(coverage.gaps if coverage else ()), *gaps])),
     )
     return Recorded(tree, state, blob_of)
-

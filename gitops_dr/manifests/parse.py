@@ -40,6 +40,7 @@ _SEPARATOR: Final = re.compile(rb"^---[ \t\r]*(?:#[^\n]*)?(?:\n|\Z)", re.MULTILI
 
 _ANCHOR: Final = re.compile(rb"&(?<![^ \t\r\n\[{,]&)[^ \t\r\n]")
 _ALIAS: Final = re.compile(rb"\*(?<![^ \t\r\n\[{,]\*)[^ \t\r\n]")
+_ODD_ENDS: Final = (b".0\n", b"e+", b".inf\n", b".nan\n")
 _ODD_NUMBER: Final = re.compile(rb" -?(?:[0-9.]+(?:\.0|e\+[0-9]+)|\.(?:inf|nan))\n")
 """Canonical, but not one to one with JSON: kubectl turns 3.0 into 3, and JSON has no infinity."""
 
@@ -100,7 +101,7 @@ def _parse_one(data: bytes, path: str, what: str, check: Callable[[_Document], N
 
 def _parse_canonical(data: bytes, check: Callable[[_Document], None]) -> Body | None:
     """Read canonical bytes whose body passes ``check``; None means: read carefully."""
-    if len(data) > MAX_BYTES or _ANCHOR.search(data) or _ODD_NUMBER.search(data):
+    if len(data) > MAX_BYTES or _ANCHOR.search(data) or _has_odd_number(data):
         return None
     try:
         body = yamlrocks.loads(data, option=_STRICT)
@@ -111,6 +112,10 @@ def _parse_canonical(data: bytes, check: Callable[[_Document], None]) -> Body | 
     except (yamlrocks.YAMLRocksDecodeError, orjson.JSONEncodeError, ManifestError):
         return None
     return body
+
+
+def _has_odd_number(data: bytes) -> bool:
+    return any(end in data for end in _ODD_ENDS) and _ODD_NUMBER.search(data) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Canonical bytes: every reader reads them alike, and equal objects give equal bytes."""
 
 import gzip
+import re
 from typing import Any
 
 import orjson
@@ -52,8 +53,8 @@ def _as_go(loader: Any, node: Any) -> Any:
 
 Kubernetes12.add_constructor("tag:yaml.org,2002:str", lambda _, node: node.value)
 Kubernetes12.yaml_implicit_resolvers = {}
-Kubernetes12.add_implicit_resolver("!null", yaml.resolver.re.compile("^(?:~|null|)$"), None)
-Kubernetes12.add_implicit_resolver("!plain", yaml.resolver.re.compile("", 0), None)
+Kubernetes12.add_implicit_resolver("!null", re.compile("^(?:~|null|)$"), None)
+Kubernetes12.add_implicit_resolver("!plain", re.compile("", 0), None)
 Kubernetes12.add_constructor("!null", lambda _, node: None)
 Kubernetes12.add_constructor("!plain", _as_go)
 
