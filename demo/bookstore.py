@@ -1,4 +1,4 @@
-"""``make demo``: a shop goes into Git, its cluster is destroyed, a new one is built from the commit.
+"""``make demo``: a shop goes into Git, its cluster is destroyed, a new one comes from the commit.
 
 Starts two labs, one after the other, and runs the real command in between, so everything printed
 here is what a user would see. The repository that it makes stays in a temporary folder.
@@ -94,7 +94,7 @@ def gitops_dr(kubeconfig: Path, *arguments: str) -> int:
 def git(*arguments: str) -> None:
     """Show a git command line and run it in the repository."""
     print(f"$ git {shlex.join(arguments)}", flush=True)
-    subprocess.run(["git", "--no-pager", *arguments], cwd=REPOSITORY, check=True)  # noqa: S607
+    subprocess.run(["git", "--no-pager", *arguments], cwd=REPOSITORY, check=True)
 
 
 def tell(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""``make example``: writes ``cluster-repos/bookstore`` anew, as an export of a cluster made from it.
+"""``make example``: writes ``cluster-repos/bookstore`` anew, as an export of a cluster made of it.
 
 Run it after changing a manifest of the shop by hand, or a rule: a test compares the two.
 """

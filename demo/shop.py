@@ -1,4 +1,4 @@
-"""Creates the shop of ``cluster-repos/bookstore`` in a cluster by plain API calls, as its people would.
+"""Creates the shop of ``cluster-repos/bookstore`` in a cluster by plain API calls, as people do.
 
 Deliberately naive: it knows nothing of order and tries again what was refused, so that what the
 export finds was not arranged by the code that is being shown.

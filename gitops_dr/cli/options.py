@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from gitops_dr.engine.opening import Where
+    from gitops_dr.planning.plan import Intent
 
 Repo = Annotated[
     Path, typer.Option("--repo", metavar="DIR", help="The Git repository. Default: here.")
@@ -46,6 +47,30 @@ AcceptEmptyVolumes = Annotated[
         help="Let claims whose data is not restored start with empty volumes.",
     ),
 ]
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NAME", help="Only this namespace, and what it needs. Repeat."
+    ),
+]
+Selector = Annotated[
+    str | None,
+    typer.Option(
+        "--selector", "-l", metavar="KEY=VALUE[,...]", help="Only objects with these labels."
+    ),
+]
+Refs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ref",
+        metavar="KIND[.GROUP]/[NAMESPACE/]NAME",
+        help="Only this object, and what it needs. Repeat.",
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Make objects that are there and differ what Git says."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
@@ -57,6 +82,35 @@ class OutputFormat(StrEnum):
 
 
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="What stdout carries.")]
+
+
+def intent(
+    namespaces: list[str] | None,
+    selector: str | None,
+    refs: list[str] | None,
+    *,
+    accept_empty_volumes: bool,
+    overwrite: bool,
+) -> Intent:
+    """Put together what a person wants of a rebuild. Raises ``UsageError`` for what is no such."""
+    from gitops_dr.errors import UsageError
+    from gitops_dr.model import parse_ref
+    from gitops_dr.planning.plan import Intent
+    from gitops_dr.planning.selection import Selection
+
+    labels = [part.partition("=") for part in selector.split(",")] if selector else []
+    if not all(key and equals for key, equals, _ in labels):
+        raise UsageError(f"--selector {selector}: not KEY=VALUE[,KEY=VALUE...]")
+    try:
+        wanted = frozenset(map(parse_ref, refs or ()))
+    except ValueError as error:
+        raise UsageError(f"--ref: {error}") from error
+    selection = Selection(
+        namespaces=frozenset(namespaces or ()),
+        labels=tuple((key, value) for key, _, value in labels),
+        refs=wanted,
+    )
+    return Intent(selection, accept_empty_volumes=accept_empty_volumes, overwrite=overwrite)
 
 
 def where(repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None) -> Where:

@@ -14,7 +14,11 @@ def plan(
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
     at: options.At = None,
+    namespace: options.Namespaces = None,
+    selector: options.Selector = None,
+    ref: options.Refs = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
+    overwrite: options.Overwrite = False,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
@@ -31,7 +35,13 @@ def plan(
         result = run(
             options.where(repo, cluster, context, kubeconfig),
             at=at,
-            accept_empty_volumes=accept_empty_volumes,
+            intent=options.intent(
+                namespace,
+                selector,
+                ref,
+                accept_empty_volumes=accept_empty_volumes,
+                overwrite=overwrite,
+            ),
             emit=progress,
         )
     print(report.FORMATS[output](result))

@@ -24,7 +24,11 @@ def rebuild(
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
     at: options.At = None,
+    namespace: options.Namespaces = None,
+    selector: options.Selector = None,
+    ref: options.Refs = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
+    overwrite: options.Overwrite = False,
     timeout: Annotated[
         float,
         typer.Option(
@@ -38,7 +42,7 @@ def rebuild(
     """Make the cluster that is reached what a commit says.
 
     Shows the target and the plan, asks, creates what is missing in the order of what needs what,
-    waits until it is ready, and compares again. What is there and differs is left untouched. Exits
+    waits until it is ready, and compares again. What is there and differs is left untouched unless --overwrite. Exits
     0 if nothing differs in the end, 3 if something did not come back. After an interruption the
     same command goes on.
     """
@@ -52,7 +56,13 @@ def rebuild(
             options.where(repo, cluster, context, kubeconfig),
             _confirm(progress, yes=yes),
             at=at,
-            accept_empty_volumes=accept_empty_volumes,
+            intent=options.intent(
+                namespace,
+                selector,
+                ref,
+                accept_empty_volumes=accept_empty_volumes,
+                overwrite=overwrite,
+            ),
             timeout=timeout,
             emit=progress,
         )

@@ -1,1 +1,1 @@
-"""The running cluster: connect, discover, list, watch, apply. The only room that talks to an API server."""
+"""The running cluster: connect, discover, list, watch, apply. Only this room talks to servers."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gitops_dr.cluster.connect import FIELD_MANAGER, Connection
+from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError, Connection
 from gitops_dr.cluster.listing import collection_path, object_path
 from gitops_dr.model import Body, Resource
 
@@ -21,26 +21,27 @@ _QUERY = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 def create(connection: Connection, resource: Resource, body: Body) -> Body:
     """Create an object; returns it as stored. Raises ``ApiError``, with status 409 if it exists."""
     path = collection_path(resource, body["metadata"].get("namespace", ""))
-    return _body(connection.request("POST", path, query=_QUERY, body=orjson.dumps(body)))
+    return _body(connection.json("POST", path, query=_QUERY, body=orjson.dumps(body)), path)
 
 
 def merge(connection: Connection, resource: Resource, body: Body) -> Body:
     """Lay an object over the one that is there (JSON merge patch). Raises ``ApiError``."""
     metadata = body["metadata"]
-    return _body(
-        connection.request(
-            "PATCH",
-            object_path(resource, metadata.get("namespace", ""), metadata["name"]),
-            query=_QUERY,
-            body=orjson.dumps(body),
-            content_type="application/merge-patch+json",
-        )
+    path = object_path(resource, metadata.get("namespace", ""), metadata["name"])
+    answer = connection.json(
+        "PATCH",
+        path,
+        query=_QUERY,
+        body=orjson.dumps(body),
+        content_type="application/merge-patch+json",
     )
+    return _body(answer, path)
 
 
 def get(connection: Connection, resource: Resource, namespace: str, name: str) -> Body:
     """Read one object. Raises ``ApiError``, with status 404 if it is not there."""
-    return _body(connection.request("GET", object_path(resource, namespace, name)))
+    path = object_path(resource, namespace, name)
+    return _body(connection.json("GET", path), path)
 
 
 def late_binding_classes(connection: Connection) -> Callable[[Body], bool]:
@@ -67,6 +68,7 @@ def late_binding_classes(connection: Connection) -> Callable[[Body], bool]:
     return waits
 
 
-def _body(data: bytes) -> Body:
-    body: Any = orjson.loads(data)
-    return body if isinstance(body, dict) else {}
+def _body(answer: Any, path: str) -> Body:
+    if not isinstance(answer, dict) or not isinstance(answer.get("metadata"), dict):
+        raise ApiError(f"{path}: the answer is not an object", status=0)
+    return answer

@@ -137,7 +137,13 @@ class Connection:
         status 0 when there was none.
         """
         response = self._send(
-            method, path, query, body, content_type, accept, read_timeout, preload=True
+            method,
+            path,
+            query=query,
+            body=body,
+            content_type=content_type,
+            accept=accept,
+            read_timeout=read_timeout,
         )
         data: bytes = response.data
         if response.status >= 300:
@@ -160,9 +166,7 @@ class Connection:
         self, path: str, *, query: Mapping[str, str | int], read_timeout: float
     ) -> Stream:
         """Start a GET whose answer is read piece by piece (a watch). Raises ``ApiError``."""
-        response = self._send(
-            "GET", path, query, None, "", "application/json", read_timeout, preload=False
-        )
+        response = self._send("GET", path, query=query, read_timeout=read_timeout, preload=False)
         stream = Stream(path, response)
         if response.status >= 300:
             try:
@@ -176,13 +180,13 @@ class Connection:
         self,
         method: str,
         path: str,
-        query: Mapping[str, str | int] | None,
-        body: bytes | None,
-        content_type: str,
-        accept: str,
-        read_timeout: float,
         *,
-        preload: bool,
+        query: Mapping[str, str | int] | None,
+        read_timeout: float,
+        body: bytes | None = None,
+        content_type: str = "",
+        accept: str = "application/json",
+        preload: bool = True,
     ) -> Any:
         headers = {"Accept": accept, "User-Agent": "gitops-dr", **self._credentials()}
         if body is not None:

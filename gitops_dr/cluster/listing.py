@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.model import Resource
 
@@ -37,6 +35,8 @@ class Page:
     error: ApiError | None = None
     torn: bool = False
     """Not of the revision that was asked for."""
+    revision: str = ""
+    """The resourceVersion that the server says the page is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +71,48 @@ def list_pages(
     pending: queue.SimpleQueue[ListRequest] = queue.SimpleQueue()
     for request in requests:
         pending.put(request)
-    # Bounded: pages must not pile up when we are slower than the server.
-    pages: queue.Queue[Page | None] = queue.Queue(maxsize=2 * AT_ONCE)
+    pages: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
+    # Pages must not pile up when we are slower than the server.
+    slots = threading.Semaphore(2 * AT_ONCE)
     stopped = threading.Event()
 
-    def work() -> None:
+    def fetch() -> None:
         while not stopped.is_set():
             try:
                 request = pending.get_nowait()
             except queue.Empty:
-                break
+                return
             for page in _one_list(connection, request, revision):
-                pages.put(page)
+                slots.acquire()
                 if stopped.is_set():
-                    break
-        pages.put(None)
+                    return
+                pages.put(page)
 
-    workers = [
-        threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(requests)))
-    ]
-    for worker in workers:
-        worker.start()
-    running = len(workers)
+    def work() -> None:
+        problem = None
+        try:
+            fetch()
+        except BaseException as error:  # noqa: BLE001 - raised again where the pages are taken
+            problem = error
+        pages.put(problem)
+
+    running = min(AT_ONCE, len(requests))
+    for _ in range(running):
+        threading.Thread(target=work, name="list", daemon=True).start()
     try:
         while running:
             page = pages.get()
             if page is None:
                 running -= 1
-            else:
+            elif isinstance(page, Page):
+                slots.release()
                 yield page
+            else:
+                raise page
     finally:
+        # Whoever waits for a slot sees that it is over; whoever waits for the server, right after.
         stopped.set()
-        while any(worker.is_alive() for worker in workers):
-            try:
-                pages.get(timeout=0.05)
-            except queue.Empty:
-                continue
+        slots.release(AT_ONCE)
 
 
 def _one_list(connection: Connection, request: ListRequest, revision: str) -> Iterator[Page]:
@@ -121,30 +127,37 @@ def _one_list(connection: Connection, request: ListRequest, revision: str) -> It
         elif revision and not torn:
             query |= {"resourceVersion": revision, "resourceVersionMatch": "Exact"}
         try:
-            data = connection.request(
+            document = connection.json(
                 "GET",
                 collection_path(resource),
                 query=query,
                 accept=_METADATA_ONLY if request.metadata_only else "application/json",
             )
-            document = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            problem = ApiError(f"the list is not JSON: {error}", status=0)
-            yield Page(resource, (), last=True, error=problem)
-            return
+            metadata, items = _parts(document, resource)
         except ApiError as error:
             refused_revision = revision and not torn and not yielded and error.status in (400, 410)
-            expired_in_the_middle = yielded and error.status == 410 and error.continuation
+            expired_in_the_middle = (
+                yielded and error.status == 410 and error.continuation not in ("", continuation)
+            )
             if refused_revision or expired_in_the_middle:
                 torn, continuation = True, error.continuation if yielded else ""
                 continue
             yield Page(resource, (), last=True, error=error)
             return
-        metadata = document.get("metadata") or {}
+        is_of = str(metadata.get("resourceVersion") or "")
+        if revision and not yielded:
+            torn = torn or is_of != revision
         continuation = metadata.get("continue") or ""
-        if revision and not continuation and not yielded:
-            torn = torn or metadata.get("resourceVersion") != revision
         yielded = True
-        yield Page(resource, document.get("items") or (), last=not continuation, torn=torn)
+        yield Page(resource, items, last=not continuation, torn=torn, revision=is_of)
         if not continuation:
             return
+
+
+def _parts(document: Any, resource: Resource) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The metadata and the items of a list."""
+    if isinstance(document, dict):
+        metadata, items = document.get("metadata") or {}, document.get("items") or []
+        if isinstance(metadata, dict) and isinstance(items, list):
+            return metadata, items
+    raise ApiError(f"{collection_path(resource)}: the answer is not a list", status=0)

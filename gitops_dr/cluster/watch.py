@@ -29,24 +29,28 @@ def watch(
     Runs in the caller's thread. Failures of the server are waited out: whoever waits for readiness
     has its own deadline.
     """
+    revision = ""
     while not stop.is_set():
         try:
-            revision = _list(connection, resource, seen)
-            while not stop.is_set() and revision:
-                revision = _follow(connection, resource, revision, seen, stop)
-        except ApiError:
-            stop.wait(_RESTART)
+            revision = revision or _list(connection, resource, seen)
+            revision = _follow(connection, resource, revision, seen, stop)
+        except ApiError as error:
+            # A server that answers may have forgotten the revision; one that does not has not.
+            revision = "" if error.status else revision
+        stop.wait(_RESTART)
 
 
 def _list(connection: Connection, resource: Resource, seen: Callable[[Body], None]) -> str:
+    """Show everything that is there; returns the revision from which to follow."""
+    first = ""
     for page in list_pages(connection, [ListRequest(resource)]):
         if page.error:
             raise page.error
+        # Later pages may be newer. What is then seen twice ends with the newest all the same.
+        first = first or page.revision
         for body in page.items:
             seen(body)
-    query = {"limit": 1}
-    listed = connection.json("GET", collection_path(resource), query=query)
-    return str(listed["metadata"]["resourceVersion"])
+    return first
 
 
 def _follow(
@@ -56,7 +60,11 @@ def _follow(
     seen: Callable[[Body], None],
     stop: threading.Event,
 ) -> str:
-    """Read one watch to its end; returns where to go on, empty if everything must be listed again."""
+    """Read one watch to its end, good or bad.
+
+    Returns the revision from which to go on; empty if everything must be listed again. Raises
+    ``ApiError`` if the watch cannot be opened.
+    """
     query: dict[str, str | int] = {
         "watch": 1,
         "resourceVersion": revision,
@@ -67,19 +75,20 @@ def _follow(
     try:
         rest = b""
         for piece in stream.stream(1 << 16):
-            if stop.is_set():
-                return revision
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
+                if stop.is_set():
+                    return revision
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     return ""
                 body = event["object"]
-                revision = body["metadata"]["resourceVersion"]
                 if event["type"] in ("ADDED", "MODIFIED"):
                     seen(body)
-    except (OSError, ValueError) as error:
-        raise ApiError(f"{resource.plural}: the watch broke off: {error}", status=0) from error
+                # Only now: if it could not be taken in, it must come again.
+                revision = body["metadata"]["resourceVersion"]
+    except (ApiError, orjson.JSONDecodeError):
+        return revision
     finally:
         stream.close()
     return revision

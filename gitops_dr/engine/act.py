@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from gitops_dr.cluster.apply import create, get, merge
 from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.model import Action, Body, Outcome, Ref, Resource, Result, Step
+from gitops_dr.model import Body, Outcome, Ref, Resource, Result, Step
 from gitops_dr.rules.clean import rules_for
+from gitops_dr.rules.relations import RelationFacts, apply_autoscaler
 
 FindUid = Callable[[Ref], str | None]
 """The UID that an owner has in the target, or None if it is not there."""
@@ -36,7 +38,7 @@ TOO_EARLY = (
     ),
     Refusal(
         404,
-        "page not found",
+        "404 page not found",
         "The same, answered in plain text.",
         "https://github.com/kubernetes/kubernetes/issues/117467",
     ),
@@ -53,6 +55,12 @@ TOO_EARLY = (
         "https://github.com/kubernetes/kubernetes/issues/93955",
     ),
     Refusal(
+        409,
+        "object is being deleted",
+        "One of the same name is on its way out; its finalizers take their time.",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
+    ),
+    Refusal(
         0,
         "",
         "No answer: the API server restarts or the network fails.",
@@ -65,9 +73,27 @@ TOO_EARLY = (
         "https://github.com/carvel-dev/kapp/blob/develop/pkg/kapp/resources/resources.go",
     ),
     Refusal(
+        429,
+        "",
+        "The API server has too much to do.",
+        "https://kubernetes.io/docs/concepts/cluster-administration/flow-control/",
+    ),
+    Refusal(
+        502,
+        "",
+        "The load balancer found no API server that runs.",
+        "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/",
+    ),
+    Refusal(
         503,
         "",
         "The API server or an aggregated one restarts.",
+        "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+    ),
+    Refusal(
+        504,
+        "",
+        "The API server, or the load balancer before it, waited for too long.",
         "https://kubernetes.io/docs/reference/using-api/api-concepts/",
     ),
 )
@@ -102,29 +128,44 @@ def act(
     try:
         wanted = _with_owners(body, step.ref, find_uid)
         try:
-            return Act(outcome(Result.DONE), create(connection, resource, wanted))
+            stored = create(connection, resource, wanted)
+            return Act(outcome(Result.DONE), stored)
         except ApiError as error:
-            if error.status != 409 or error.reason != "AlreadyExists":
+            if error.status != 409 or error.reason != "AlreadyExists" or _too_early(error):
                 raise
         if (step.ref.group, step.ref.kind, step.ref.name) in _MADE_BY_CONTROLLERS:
-            return Act(outcome(Result.DONE), merge(connection, resource, wanted))
+            stored = merge(connection, resource, wanted)
+            return Act(outcome(Result.DONE), stored)
         live = get(connection, resource, step.ref.namespace, step.ref.name)
     except ApiError as error:
-        early = any(
-            error.status == refusal.status and refusal.contains in error.message
-            for refusal in TOO_EARLY
-        )
-        return Act(outcome(Result.FAILED, error.message), too_early=early)
-    if same(live, body, resource):
+        return Act(outcome(Result.FAILED, error.message), too_early=_too_early(error))
+    if same(step.ref, live, wanted, resource):
         return Act(outcome(Result.PRESENT), live)
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
 
 
-def same(live: Body, wanted: Body, resource: Resource) -> bool:
-    """Whether a live object, cleaned, is what Git has."""
+def _too_early(error: ApiError) -> bool:
+    return any(
+        error.status == refusal.status and refusal.contains in error.message
+        for refusal in TOO_EARLY
+    )
+
+
+def same(ref: Ref, live: Body, wanted: Body, resource: Resource) -> bool:
+    """Whether a live object, cleaned, is what was wanted; the UIDs of owners do not count."""
     copy = {**live, "metadata": dict(live["metadata"]), "apiVersion": resource.api_version}
     rules_for(resource.group, resource.kind).clean(copy)
-    return canonical(copy) == canonical(wanted)
+    try:
+        expected = canonical(_without_uids(wanted))
+        if canonical(copy) == expected:
+            return True
+        # What an autoscaler decides is not in Git, but the API server fills it in. Where Git has
+        # it, the two stay different.
+        apply_autoscaler(ref, copy, RelationFacts(autoscaled={ref}))
+        return canonical(copy) == expected
+    except ManifestError:
+        # What Git has can be written, so something else is there.
+        return False
 
 
 def _with_owners(body: Body, ref: Ref, find_uid: FindUid) -> Body:
@@ -132,18 +173,24 @@ def _with_owners(body: Body, ref: Ref, find_uid: FindUid) -> Body:
 
     Written with a UID that nobody has, the object would be collected as garbage at once.
     """
-    owners = body["metadata"].get("ownerReferences")
-    if not owners:
-        return body
     linked = []
-    for owner in owners:
+    for owner in body["metadata"].get("ownerReferences") or ():
         group = owner["apiVersion"].rpartition("/")[0]
         for namespace in dict.fromkeys((ref.namespace, "")):
             uid = find_uid(Ref(group, owner["kind"], namespace, owner["name"]))
             if uid:
                 linked.append({**owner, "uid": uid})
                 break
+    return _owned_by(body, linked)
+
+
+def _without_uids(body: Body) -> Body:
+    owners = body["metadata"].get("ownerReferences") or ()
+    return _owned_by(body, [{k: v for k, v in owner.items() if k != "uid"} for owner in owners])
+
+
+def _owned_by(body: Body, owners: list[Body]) -> Body:
     metadata = {key: value for key, value in body["metadata"].items() if key != "ownerReferences"}
-    if linked:
-        metadata["ownerReferences"] = linked
+    if owners:
+        metadata["ownerReferences"] = owners
     return {**body, "metadata": metadata}

@@ -1,8 +1,8 @@
-"""Carries out a plan: several steps at once, each as soon as what it needs is there. Writes to the cluster.
+"""Carries out a plan: several steps at once, each once its needs are met. Writes to the cluster.
 
-One thread decides, a few send requests, and one per kind watches for readiness; they talk through a
-queue, so nothing is shared but messages. Running a plan again after an interruption is safe: what is
-there and equal is done.
+One thread decides, a few send requests, and one per kind watches for readiness; they talk through
+a queue, so nothing is shared but messages. Running a plan again after an interruption is safe: what
+is there and equal is done.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.cluster.apply import get
+from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.cluster.watch import watch
 from gitops_dr.engine.act import Act, act
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
@@ -44,6 +44,8 @@ _LOOK_EVERY = 0.25
 class _Acted:
     step: Step
     act: Act
+    readiness: Readiness | None = None
+    """Of the object as it was stored; None if it was not, or if its kind has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,11 @@ class _Progress:
     outcomes: dict[Ref, Outcome] = field(default_factory=dict)
     ready: dict[Ref, Readiness] = field(default_factory=dict)
     uids: dict[Ref, str] = field(default_factory=dict)
+    """UID of everything that is there, whoever made it; empty if its API gives none."""
     unready: dict[Ref, float] = field(default_factory=dict)
     """Written and not ready yet, with the time (monotonic seconds) at which it was written."""
     given_up: set[Ref] = field(default_factory=set)
-    """Written, and not ready in time: nobody waits for them any more."""
+    """Written, and not ready in time: no step waits for them any more."""
 
 
 def execute(
@@ -86,7 +89,15 @@ def execute(
     started = time.monotonic()
     steps = [step for step in plan.steps if step.action is Action.CREATE]
     emit(PhaseStarted("execute", len(steps)))
-    run = _Run(connection, steps, load, resources, late_binding, timeout, emit)
+    run = _Run(
+        connection,
+        steps,
+        load,
+        resources=resources,
+        late_binding=late_binding,
+        timeout=timeout,
+        emit=emit,
+    )
     outcomes = run.to_the_end()
     emit(PhaseEnded("execute", time.monotonic() - started, len(steps)))
     return outcomes
@@ -100,6 +111,7 @@ class _Run:
         connection: Connection,
         steps: list[Step],
         load: LoadBodies,
+        *,
         resources: Mapping[tuple[str, str], Resource],
         late_binding: Callable[[Body], bool],
         timeout: float,
@@ -172,7 +184,8 @@ class _Run:
         waiting = self._waited_for_by.get(ref)
         if outcome is None or not waiting:
             return
-        there = outcome.result in (Result.DONE, Result.PRESENT)
+        # An object that is there and differs is a failure, but nobody is refused for it.
+        there = ref in progress.uids
         no_longer_awaited = not there or ref not in progress.unready
         still_waiting = []
         for step in waiting:
@@ -229,8 +242,23 @@ class _Run:
         """Runs in a worker's thread."""
         if self._stop.is_set():
             return
+        try:
+            self._inbox.put(self._attempt(step, body))
+        except Exception as error:  # noqa: BLE001 - one step that breaks us must not stop the others
+            reason = f"{type(error).__name__}: {error}"
+            failed = Outcome(step.ref, step.action, Result.FAILED, reason)
+            self._inbox.put(_Acted(step, Act(failed)))
+
+    def _attempt(self, step: Step, body: Body) -> _Acted:
         resource = replace(self._resources[step.ref.group_kind], version=step.version)
-        self._inbox.put(_Acted(step, act(self._connection, step, resource, body, self._find_uid)))
+        result = act(self._connection, step, resource, body, self._find_uid)
+        if result.stored is None or not awaited(step.ref.group_kind):
+            return _Acted(step, result)
+        try:
+            return _Acted(step, result, self._judge(result.stored))
+        except ApiError as error:
+            # The watch sees it too, and asks again.
+            return _Acted(step, result, Readiness(ready=False, reason=error.message))
 
     def _find_uid(self, ref: Ref) -> str | None:
         """Runs in a worker's thread; of the progress it only looks one key up."""
@@ -240,9 +268,12 @@ class _Run:
             return known
         try:
             found = get(self._connection, resource, ref.namespace, ref.name)
-        except ApiError:
-            return None
-        return str(found["metadata"]["uid"])
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            # Not knowing is no reason to leave an owner out: the step is tried again or fails.
+            raise
+        return str(found["metadata"].get("uid", ""))
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -258,7 +289,7 @@ class _Run:
         while True:
             if isinstance(message, _Acted):
                 self._in_flight -= 1
-                self._acted(message.step, message.act)
+                self._acted(message)
             else:
                 self._seen(message)
             try:
@@ -266,7 +297,8 @@ class _Run:
             except queue.Empty:
                 return
 
-    def _acted(self, step: Step, result: Act) -> None:
+    def _acted(self, message: _Acted) -> None:
+        step, result, readiness = message.step, message.act, message.readiness
         now = time.monotonic()
         if result.too_early:
             count, first = self._attempts.get(step.ref, (0, now))
@@ -275,13 +307,13 @@ class _Run:
                 pause = min(_LAST_RETRY, _FIRST_RETRY * 2**count)
                 heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
                 return
-        if result.stored:
-            self._progress.uids[step.ref] = result.stored["metadata"]["uid"]
-            if awaited(step.ref.group_kind):
-                # The watch may have been faster; what it saw is newer.
-                found = self._progress.ready.setdefault(step.ref, self._judge(result.stored))
-                if not found.ready:
-                    self._progress.unready[step.ref] = now
+        if result.stored is not None:
+            self._progress.uids[step.ref] = str(result.stored["metadata"].get("uid", ""))
+        if readiness is not None:
+            # The watch may have been faster; what it saw is newer.
+            found = self._progress.ready.setdefault(step.ref, readiness)
+            if not found.ready:
+                self._progress.unready[step.ref] = now
         self._end(result.outcome)
 
     def _seen(self, message: _Seen) -> None:
@@ -344,7 +376,10 @@ class _Run:
             self._emit(Waiting(ref, self._progress.ready[ref].reason))
 
     def _final(self, outcome: Outcome) -> Outcome:
-        if outcome.ref not in self._progress.given_up:
+        if outcome.ref not in self._progress.given_up or outcome.result is Result.FAILED:
             return outcome
-        reason = self._progress.ready[outcome.ref].reason
-        return replace(outcome, result=Result.UNREADY, reason=reason)
+        last = self._progress.ready[outcome.ref]
+        if last.ready:
+            # After all, while others still had time.
+            return outcome
+        return replace(outcome, result=Result.UNREADY, reason=last.reason)

@@ -1,4 +1,4 @@
-"""Reads a running cluster into a State: LIST, object rules, relation rules, canonical bytes, fingerprint.
+"""Reads a running cluster into a State: LIST, rules, canonical bytes, fingerprints.
 
 Reads from the cluster only. A page is processed and let go; a body is kept only if its fingerprint
 is not among those that the caller knows, so memory follows the differences, not the cluster.
@@ -230,7 +230,7 @@ class _Reader:
                 pass
 
     def settle_orphans(self, revision: str) -> None:
-        """Read again, and keep, what waited for its owner and turned out to have none in the export."""
+        """Read again, and keep, what waited for an owner that turned out not to be exported."""
         into = self.into
         exported = into.entries.keys() | into.accounted
         unknown_kinds = {gap.ref.group_kind for gap in into.gaps}

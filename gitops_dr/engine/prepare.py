@@ -14,11 +14,12 @@ from gitops_dr.cluster.discover import identify
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.recorded import Tree, read_tree
-from gitops_dr.errors import RepositoryError
+from gitops_dr.errors import RepositoryError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
-from gitops_dr.model import Plan, Presence, Resource
-from gitops_dr.planning.facts import collect
-from gitops_dr.planning.plan import digest, make_plan
+from gitops_dr.model import Plan, Presence, Ref, Resource
+from gitops_dr.planning.facts import ObjectFacts, collect
+from gitops_dr.planning.plan import EVERYTHING, Intent, digest, make_plan
+from gitops_dr.planning.selection import Selection, closure
 from gitops_dr.repository.history import resolve
 from gitops_dr.results import Goal, Planned
 
@@ -32,6 +33,8 @@ class Prepared:
     connection: Connection
     resources: Mapping[tuple[str, str], Resource]
     """How to address each kind of the plan."""
+    chosen: frozenset[Ref]
+    """The differing objects that the intent is about."""
 
 
 def read_point(opened: Opened, at: str | None) -> Tree:
@@ -54,12 +57,13 @@ def prepare(
     where: Where,
     *,
     at: str | None = None,
-    accept_empty_volumes: bool = False,
+    intent: Intent = EVERYTHING,
     emit: Emit = silent,
 ) -> Prepared:
     """Plan how the cluster that is reached becomes what the commit ``at`` says.
 
-    Raises ``RepositoryError`` if that commit has no export of the cluster, and as its parts do.
+    Raises ``RepositoryError`` if that commit has no export of the cluster, ``UsageError`` if the
+    intent names something that it does not hold, and as its parts do.
     """
     opened = open_repo(where, emit)
     tree = read_point(opened, at)
@@ -69,18 +73,14 @@ def prepare(
 
     started = time.monotonic()
     emit(PhaseStarted("plan"))
-    recorded = examined.recorded
-    missing = [d.ref for d in examined.differences if d.presence is Presence.MISSING]
-    facts = {
-        ref: collect(ref, body, plural_of(recorded.state.entries[ref].path))
-        for ref, body in recorded.bodies(missing)
-    }
+    facts, labels = _facts(examined)
+    chosen = _chosen(examined, facts, labels, intent.selection)
     plan = make_plan(
         examined.desired,
         examined.observation.state,
-        examined.differences,
+        [d for d in examined.differences if d.ref in chosen],
         facts,
-        accept_empty_volumes=accept_empty_volumes,
+        intent,
     )
     emit(PhaseEnded("plan", time.monotonic() - started, len(plan.steps)))
     goal = Goal(opened.settings.name, tree.commit, connection.context, connection.server, identity)
@@ -91,7 +91,44 @@ def prepare(
         equal=examined.equal,
         gaps=(*plan.gaps, *examined.unreadable),
     )
-    return Prepared(planned, examined, connection, _resources(examined, plan))
+    return Prepared(planned, examined, connection, _resources(examined, plan), chosen)
+
+
+def _facts(examined: Examined) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[str, str]]]:
+    """Relations and labels of every object that a plan may touch; their bodies are let go."""
+    recorded = examined.recorded
+    touched = (Presence.MISSING, Presence.MODIFIED)
+    refs = [d.ref for d in examined.differences if d.presence in touched]
+    facts: dict[Ref, ObjectFacts] = {}
+    labels: dict[Ref, dict[str, str]] = {}
+    for ref, body in recorded.bodies(refs):
+        facts[ref] = collect(ref, body, plural_of(recorded.state.entries[ref].path))
+        labels[ref] = body["metadata"].get("labels") or {}
+    return facts, labels
+
+
+def _chosen(
+    examined: Examined,
+    facts: Mapping[Ref, ObjectFacts],
+    labels: Mapping[Ref, Mapping[str, str]],
+    selection: Selection,
+) -> frozenset[Ref]:
+    """The differing objects that the person means, with what they need."""
+    differing = frozenset(d.ref for d in examined.differences)
+    if not selection:
+        return differing
+    held = examined.desired.entries
+    for ref in selection.refs:
+        if ref not in held:
+            raise UsageError(
+                f"{ref}: not in this commit",
+                hint="say Kind[.group]/[namespace/]name, as drift does",
+            )
+    for namespace in selection.namespaces:
+        if not any(namespace in (ref.namespace, ref.name) for ref in held):
+            raise UsageError(f"namespace {namespace}: the commit has nothing of it")
+    named = [ref for ref in differing if selection.names(ref, labels.get(ref, {}))]
+    return closure(named, differing, facts)
 
 
 def plural_of(path: str) -> str:
@@ -102,8 +139,8 @@ def plural_of(path: str) -> str:
 def _resources(examined: Examined, plan: Plan) -> Mapping[tuple[str, str], Resource]:
     """How to address each kind: as the source served it, in the version that Git holds.
 
-    Kinds whose definition is itself part of the plan are not served by the target yet, so asking the
-    target would not do.
+    Kinds whose definition is itself part of the plan are not served by the target yet, so asking
+    the target would not do.
     """
     coverage = examined.recorded.tree.coverage
     known = {resource.group_kind: resource for resource, _ in coverage.kinds} if coverage else {}

@@ -56,7 +56,7 @@ class Recorded:
     tree: Tree
     state: State
     blob_of: Mapping[Ref, str]
-    """The blob that holds each object. It is the fingerprint unless a person has edited the file."""
+    """The blob that holds each object: the fingerprint, unless a person has edited the file."""
 
     def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
         """Decoded manifests, one at a time, in the order asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from gitops_dr.model import (
     ANY,
@@ -22,6 +23,7 @@ from gitops_dr.model import (
 from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
 from gitops_dr.planning.graph import UnmetNeed, order
 from gitops_dr.planning.references import provided
+from gitops_dr.planning.selection import WHOLE, Selection
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _SECRET = ("", "Secret")
@@ -29,19 +31,35 @@ _NAMED = 3
 """How many of the objects that need something are named; the rest is counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a person wants of a rebuild beyond the commit."""
+
+    selection: Selection = WHOLE
+    """Only a part, with what it needs; empty means everything."""
+    accept_empty_volumes: bool = False
+    """A claim whose data is not restored is no gap."""
+    overwrite: bool = False
+    """Objects that are there and differ are made what Git says."""
+
+
+EVERYTHING = Intent()
+"""All of the commit, with nothing overwritten and no empty volume taken for a full one."""
+
+
 def make_plan(
     desired: State,
     observed: State,
     differences: Iterable[Difference],
     facts: Mapping[Ref, ObjectFacts],
-    *,
-    accept_empty_volumes: bool = False,
+    intent: Intent = EVERYTHING,
 ) -> Plan:
     """Plan how ``observed`` becomes ``desired``.
 
-    Missing objects are created; modified ones are left as they are (a skipped step); unmanaged
-    ones are none of our business; unknown ones become gaps. ``facts`` has those of all missing
-    objects, and may have more. Gaps are also claims whose volume will start empty (unless
+    Missing objects are created; modified ones are left as they are (a skipped step) unless the
+    intent is to overwrite; unmanaged ones are none of our business; unknown ones become gaps.
+    ``facts`` has those of all missing objects (and of the modified ones that are overwritten), and
+    may have more. Gaps are also claims whose volume will start empty (unless
     accepted), Secrets that others need but policy left out of Git, and objects that the API server
     will refuse because what they need is nowhere. Other missing references are notes.
     """
@@ -54,10 +72,12 @@ def make_plan(
                 steps.append(_step(desired, ref, Action.CREATE))
                 if (
                     ref.group_kind == _CLAIM
-                    and not accept_empty_volumes
+                    and not intent.accept_empty_volumes
                     and not facts.get(ref, NO_FACTS).references.has_data
                 ):
                     gaps.append(Gap(ref, "its volume starts empty: no snapshot restores its data"))
+            case Presence.MODIFIED if intent.overwrite:
+                steps.append(_step(desired, ref, Action.CONFIGURE))
             case Presence.MODIFIED:
                 reason = "exists and differs; left untouched"
                 steps.append(_step(desired, ref, Action.SKIP, reason))

@@ -1,4 +1,4 @@
-"""``gitops-dr export``: writes a running cluster into Git. Reads the cluster, commits to the repository.
+"""``gitops-dr export``: writes a running cluster into Git. Reads the cluster, commits.
 
 gather: what Git has, what the cluster is. compute: which files change. act: one commit.
 """

@@ -1,10 +1,11 @@
-"""``gitops-dr plan``: what a rebuild would do. Reads the repository and the target, writes neither."""
+"""``gitops-dr plan``: what a rebuild would do. Reads Git and the target, writes neither."""
 
 from __future__ import annotations
 
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
 from gitops_dr.events import Emit, silent
+from gitops_dr.planning.plan import EVERYTHING, Intent
 from gitops_dr.results import Planned
 
 
@@ -12,12 +13,12 @@ def plan(
     where: Where,
     *,
     at: str | None = None,
-    accept_empty_volumes: bool = False,
+    intent: Intent = EVERYTHING,
     emit: Emit = silent,
 ) -> Planned:
-    """Plan the rebuild of a cluster from the commit ``at`` (default: HEAD).
+    """Plan the rebuild of a cluster, or the part that the intent names, from the commit ``at``.
 
     Raises ``RepositoryError`` if that commit has no export of the cluster.
     """
-    prepared = prepare(where, at=at, accept_empty_volumes=accept_empty_volumes, emit=emit)
+    prepared = prepare(where, at=at, intent=intent, emit=emit)
     return prepared.planned

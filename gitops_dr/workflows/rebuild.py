@@ -1,7 +1,7 @@
-"""``gitops-dr rebuild``: makes a cluster what a commit says. Reads the repository, writes to the target.
+"""``gitops-dr rebuild``: makes a cluster what a commit says. Reads Git, writes to the target.
 
-gather and compute are those of ``plan``; then confirm, execute, and compare again: a rebuild is done
-when nothing differs and everything that it made is ready.
+gather and compute are those of ``plan``; then confirm, execute, and compare again: a rebuild is
+done when nothing differs and everything that it made is ready.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from gitops_dr.engine.execute import execute
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
 from gitops_dr.events import Emit, silent
+from gitops_dr.planning.plan import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
 
 Confirm = Callable[[Planned], None]
@@ -25,17 +26,17 @@ def rebuild(
     confirm: Confirm,
     *,
     at: str | None = None,
-    accept_empty_volumes: bool = False,
+    intent: Intent = EVERYTHING,
     timeout: float = 300.0,
     emit: Emit = silent,
 ) -> Rebuilt:
     """Rebuild a cluster from the commit ``at`` (default: HEAD) into the cluster that is reached.
 
-    Objects that are there and differ are left untouched. ``timeout``: seconds that an object may
-    take to become ready. Raises what ``confirm`` raises, before anything is written; running it
-    again continues an interrupted rebuild.
+    Objects that are there and differ are left untouched unless the intent is to overwrite them.
+    ``timeout``: seconds that an object may take to become ready. Raises what ``confirm`` raises,
+    before anything is written; running it again continues an interrupted rebuild.
     """
-    prepared = prepare(where, at=at, accept_empty_volumes=accept_empty_volumes, emit=emit)
+    prepared = prepare(where, at=at, intent=intent, emit=emit)
     planned, connection = prepared.planned, prepared.connection
     confirm(planned)
 
@@ -51,4 +52,6 @@ def rebuild(
 
     after = examine(connection, planned.goal.target, prepared.examined.recorded.tree, emit=emit)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps])
-    return Rebuilt(planned, outcomes, after.differences, after.equal, tuple(gaps))
+    meant = prepared.chosen if intent.selection else None
+    differences = tuple(d for d in after.differences if meant is None or d.ref in meant)
+    return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps))

@@ -17,7 +17,7 @@ from gitops_dr.model import (
     parse_ref,
 )
 from gitops_dr.planning.facts import collect
-from gitops_dr.planning.plan import digest, make_plan
+from gitops_dr.planning.plan import Intent, digest, make_plan
 
 NAMESPACE: dict[str, Any] = {"Namespace/shop": {}}
 
@@ -47,7 +47,7 @@ def plan(
         observed or state([]),
         [*differences, *others],
         facts,
-        accept_empty_volumes=accept_empty_volumes,
+        Intent(accept_empty_volumes=accept_empty_volumes),
     )
 
 

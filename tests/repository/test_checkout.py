@@ -107,6 +107,17 @@ def test_a_commit_on_top_after_the_kill_is_respected(killed, files, plain):
     assert plain(repo, "status", "--porcelain") == "?? c/d/"
 
 
+def test_only_the_paths_of_the_killed_commit_are_finished(killed, files, plain):
+    repo, _ = killed("branch")
+    plain(repo, "read-tree", "HEAD")
+    (repo.root / "c/keep").write_bytes(b"theirs")
+    plain(repo, "commit", "-qm", "theirs", "c/keep")
+    plain(repo, "restore", "--source=HEAD~1", "c/keep")
+    assert finish_interrupted_checkout(repo) == ()
+    assert files(repo) == NEW | FOREIGN
+    assert plain(repo, "status", "--porcelain") == " M c/keep\n?? c/d/"
+
+
 def test_a_reset_after_the_kill_is_respected(killed, files, plain):
     repo, old = killed("written")
     plain(repo, "reset", "-q", "--hard", old)
@@ -143,6 +154,8 @@ def test_dirty_tells_every_kind_of_change(repo, save, plain):
     assert dirty(repo, "c") == [*expected, "c/untracked"]
     assert dirty(repo, "c/") == dirty(repo, "c")
     assert dirty(repo, "nothing") == []
+    assert dirty(repo, "*") == []
+    assert dirty(repo, ":(top)c") == []
     assert dirty(repo, paths=["c/same", "c/edited", "c/new", "c/x.swp"]) == ["c/edited", "c/x.swp"]
     assert dirty(repo) == [".gitignore", *expected, "c/untracked", "other"]
 
@@ -150,7 +163,7 @@ def test_dirty_tells_every_kind_of_change(repo, save, plain):
 def test_a_conflict_is_dirty(repo, save, plain):
     save(repo, {"a": b"1"})
     plain(repo, "switch", "-qc", "side")
-    save(repo, {"a": b"2"})
+    save(repo, {"a": None})
     plain(repo, "switch", "-q", "main")
     save(repo, {"a": b"3"})
     plain(repo, "merge", "side", check=False)

@@ -153,6 +153,8 @@ def test_a_head_that_moved_before_is_noticed(repo, save, plain):
     with pytest.raises(RepositoryError, match="HEAD moved") as caught:
         save(repo, {"a": b"2"}, expected=old)
     assert theirs in caught.value.hint
+    with pytest.raises(RepositoryError, match="HEAD moved"):
+        save(repo, {}, expected=old)
     assert head(repo) == theirs
 
 
@@ -261,11 +263,13 @@ def test_the_users_edit_during_the_commit_is_kept(repo, save, files, plain):
     def edit(step):
         if step == "branch":
             (repo.root / "a").write_bytes(b"mine")
+            (repo.root / "b").write_bytes(b"staged")
+            plain(repo, "add", "b")
 
-    made = save(repo, {"a": b"2", "b": b"2"}, failpoint=edit)
-    assert made.left == ("a",)
-    assert files(repo) == {"a": b"mine", "b": b"2"}
-    assert plain(repo, "status", "--porcelain") == " M a"
+    made = save(repo, {"a": b"2", "b": b"2", "c": b"2"}, failpoint=edit)
+    assert made.left == ("a", "b")
+    assert files(repo) == {"a": b"mine", "b": b"staged", "c": b"2"}
+    assert plain(repo, "status", "--porcelain") == " M a\nM  b"
 
 
 def test_a_full_disk_is_named_and_the_rest_finished_later(repo, save, files, monkeypatch):

@@ -14,10 +14,11 @@ from pathlib import Path
 import orjson
 import pytest
 from command import COMMAND, git, gitops_dr
+from shop import create_shop, wait_until_open
+
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect
 from gitops_dr.resources import shipped
-from shop import create_shop, wait_until_open
 
 CANARY = "canary-5f1d-not-for-git"
 MERGE_PATCH = "application/merge-patch+json"
@@ -86,7 +87,7 @@ def test_the_cluster_goes_into_git(repo, source):
 
 
 def test_the_shipped_example_is_what_an_export_writes(repo):
-    """``cluster-repos/bookstore`` is a golden tree, but for the UID of the lab that it came from."""
+    """``cluster-repos/bookstore`` is a golden tree, but for the UID of the lab it came from."""
     example = shipped("cluster-repos/bookstore/clusters/bookstore")
     exported = repo / "clusters" / "bookstore"
     wanted = {path.relative_to(example) for path in example.rglob("*.yaml")}

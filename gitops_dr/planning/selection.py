@@ -1,0 +1,66 @@
+"""Chooses a part of a plan: what a person names, and all that it references. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from gitops_dr.model import ANY, Ref
+from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
+
+_NAMESPACE = ("", "Namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be brought back; nothing named means everything."""
+
+    namespaces: frozenset[str] = frozenset()
+    labels: tuple[tuple[str, str], ...] = ()
+    """All of these must be on an object (of the namespaces, if any are named)."""
+    refs: frozenset[Ref] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.namespaces or self.labels or self.refs)
+
+    def names(self, ref: Ref, labels: Mapping[str, str]) -> bool:
+        """Whether the person asked for this very object."""
+        if ref in self.refs:
+            return True
+        if not self.namespaces and not self.labels:
+            return False
+        within = not self.namespaces or self._home(ref) in self.namespaces
+        return within and all(labels.get(key) == value for key, value in self.labels)
+
+    @staticmethod
+    def _home(ref: Ref) -> str:
+        return ref.name if ref.group_kind == _NAMESPACE else ref.namespace
+
+
+WHOLE = Selection()
+"""No part, but all of it."""
+
+
+def closure(
+    chosen: Iterable[Ref], among: Collection[Ref], facts: Mapping[Ref, ObjectFacts]
+) -> frozenset[Ref]:
+    """``chosen`` and everything of ``among`` that it needs, directly or through others."""
+    by_kind: dict[tuple[str, str, str], list[Ref]] = {}
+    for ref in among:
+        by_kind.setdefault((ref.group, ref.kind, ref.namespace), []).append(ref)
+    found: set[Ref] = set()
+    waiting = [ref for ref in chosen if ref in among]
+    while waiting:
+        ref = waiting.pop()
+        if ref in found:
+            continue
+        found.add(ref)
+        for need in facts.get(ref, NO_FACTS).references.needs:
+            wanted = need.ref
+            if wanted.name.endswith(ANY):
+                prefix = wanted.name.removesuffix(ANY)
+                same_kind = by_kind.get((wanted.group, wanted.kind, wanted.namespace), ())
+                waiting += [other for other in same_kind if other.name.startswith(prefix)]
+            elif wanted in among:
+                waiting.append(wanted)
+    return frozenset(found)

@@ -1,0 +1,252 @@
+"""Keeps the parts of the documentation that repeat the code: help texts and the table of rules.
+
+`make docs` runs it. Reads the commands and the rules of the package and the pages below docs/;
+writes those pages of them that are not current. ``tests/test_docs.py`` fails while any is not.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from gitops_dr.rules.rows import Omit, Row, object_rows, relation_rows
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+DOCS = Path(__file__).parent.parent / "docs"
+COMMANDS = DOCS / "commands.md"
+RULES = DOCS / "rules.md"
+
+PROGRAM = "gitops-dr"
+_HELP = re.compile(r"(<!-- help: (?P<command>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_FEW = 8
+"""Values of a condition that are written out; of more there is only their number."""
+
+
+def pages() -> dict[Path, str]:
+    """The generated pages, each with the text that it should have."""
+    text = COMMANDS.read_text(encoding="utf-8")
+    return {
+        COMMANDS: _HELP.sub(_with_help, text),
+        RULES: "\n".join(_rules_page()) + "\n",
+    }
+
+
+def _with_help(block: re.Match[str]) -> str:
+    return f"{block[1]}```text\n{help_text(block['command'])}```\n{block[3]}"
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+def commands() -> dict[str, Any]:
+    """Every command line without its arguments, such as ``gitops-dr lab up``, and its command."""
+    import typer
+
+    from gitops_dr.cli import app
+
+    group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
+    return dict(_walk(PROGRAM, group))
+
+
+def _walk(line: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield line, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _walk(f"{line} {name}", inner)
+
+
+def help_text(line: str) -> str:
+    """What ``LINE --help`` prints on a terminal of 100 columns, without colours."""
+    from gitops_dr.cli import app
+
+    arguments = [*line.split()[1:], "--help"]
+    said = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="100", NO_COLOR="1", TERM="dumb"), redirect_stdout(said):
+        app(arguments, prog_name=PROGRAM, standalone_mode=False)
+    return said.getvalue()
+
+
+# -- rules -------------------------------------------------------------------------------------
+
+_ABOUT_RULES = """\
+<!-- Written by scripts/docs.py from gitops_dr/rules/; change those files and run `make docs`. -->
+
+# Rules: what of a cluster belongs in Git
+
+A running object holds more than what somebody wants: what the API server counts, what controllers
+observed, what was allocated in this cluster and is taken in the next. These rules say what is left
+out, each with its reason and a link. They are data: the files in
+[`gitops_dr/rules/`](../gitops_dr/rules/objects.yaml), whose heads explain the columns and from
+which this page is made. [CONTRIBUTING.md](../CONTRIBUTING.md#adding-a-rule) tells how to add one.
+
+Nothing is left out silently. Every rule that leaves objects out is named in
+`recovery/coverage.yaml` of each recovery point for each kind that the cluster serves, whether or
+not there is such an object just now, so that an unchanged cluster gives an unchanged file. Where a
+rule leaves out *by name*, each object is named as well. There is one more entry, which is no row
+here: `read-only` stands for kinds whose API lets nobody create an object.
+
+If several rules leave an object out, the first one counts. What a rule does not name stays as it
+is, defaults included: an empty map or list can mean something (`emptyDir: {}`, `egress: [{}]`).
+"""
+
+
+def _rules_page() -> Iterator[str]:
+    rows = object_rows()
+    yield _ABOUT_RULES
+    yield from _section(
+        "Kinds that are not listed",
+        "No object of these kinds is read.",
+        ("rule", "kinds", "why"),
+        ((_id(row), _kinds(row), _why(row)) for row in rows if row.omit is Omit.KIND),
+    )
+    yield from _section(
+        "Objects that are left out, rule by rule",
+        "They come and go by themselves, so `coverage.yaml` names the rule and not the object.",
+        ("rule", "kinds", "left out if", "why"),
+        (
+            (_id(row), _kinds(row), _condition(row), _why(row))
+            for row in rows
+            if row.omit is Omit.QUIETLY
+        ),
+    )
+    yield from _section(
+        "Objects that are left out by name",
+        "`coverage.yaml` names each of them.",
+        ("rule", "kinds", "left out if", "why"),
+        (
+            (_id(row), _kinds(row), _condition(row), _why(row))
+            for row in rows
+            if row.omit is Omit.BY_NAME
+        ),
+    )
+    yield from _section(
+        "Fields that are taken out",
+        "The object is in Git without them.",
+        ("rule", "kinds", "what is taken out", "why"),
+        ((_id(row), _kinds(row), _deed(row), _why(row)) for row in rows if row.omit is None),
+    )
+    yield from _section(
+        "Relations",
+        "Decided by what other objects say.",
+        ("rule", "about", "what it does", "why"),
+        (
+            (
+                f"`{row.id}`",
+                row.relation.replace("-", " "),
+                f"takes out {_listed(row.drop)}" if row.drop else _leaves_out(row.except_kinds),
+                _cell(row.because, row.link),
+            )
+            for row in relation_rows()
+        ),
+        last=True,
+    )
+
+
+def _section(
+    title: str,
+    about: str,
+    head: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+    *,
+    last: bool = False,
+) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield f"{about}\n"
+    yield f"| {' | '.join(head)} |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    if not last:
+        yield ""
+
+
+def _id(row: Row) -> str:
+    return f"`{row.id}`"
+
+
+def _kinds(row: Row) -> str:
+    return "every kind" if row.kinds == ("*",) else _listed(row.kinds)
+
+
+def _why(row: Row) -> str:
+    return _cell(row.because, row.link)
+
+
+def _cell(because: str, link: str) -> str:
+    return f"{because.replace('|', '&#124;')} [More]({link})"
+
+
+def _leaves_out(except_kinds: tuple[str, ...]) -> str:
+    return f"leaves the object out, unless it is a {_listed(except_kinds)}"
+
+
+def _condition(row: Row) -> str:
+    return "; and ".join(map(_one_condition, row.when)) or "always"
+
+
+def _one_condition(spec: Mapping[str, Any]) -> str:
+    match dict(spec):
+        case {"path": path, "exists": exists}:
+            return f"{_code(path)} {'is there' if exists else 'is not there'}"
+        case {"path": path, "equals": value}:
+            return f"{_code(path)} is {_code(value)}"
+        case {"path": path, "differs": value}:
+            return f"{_code(path)} is not {_code(value)}"
+        case {"path": path, "any_of": values} if len(values) > _FEW:
+            return f"{_code(path)} is one of {len(values)} names that stand in the rule"
+        case {"path": path, "any_of": values}:
+            return f"{_code(path)} is {_listed(values, 'or')}"
+        case {"path": path, "matches": pattern}:
+            return f"{_code(path)} matches {_code(pattern)}"
+        case {"true_condition": types}:
+            return f"one of the conditions {_listed(types)} is true"
+        case {"managers": names}:
+            return f"nobody but {_listed(names)} has written to it"
+        case {"controlled_by": kind}:
+            return f"its controller is a {_code(kind)}"
+        case {"unowned": path}:
+            return f"no field manager set {_code(path)}"
+        case other:
+            raise ValueError(f"{other}: a condition that this page has no words for")
+
+
+def _deed(row: Row) -> str:
+    if row.drop_items:
+        which = f"whose {_code(row.drop_items.key)} matches" if row.drop_items.key else "that match"
+        what = f"items of {_code(row.drop_items.path)} {which} {_code(row.drop_items.matches)}"
+    elif row.drop_unowned:
+        what = f"{_code(row.drop_unowned.path)}, if no field manager set it"
+    else:
+        what = _listed(row.drop)
+    return f"{what}, if {_condition(row)}" if row.when else what
+
+
+def _listed(values: Iterable[Any], word: str = "") -> str:
+    *first, last = map(_code, values)
+    return f"{', '.join(first)} {word} {last}" if first and word else ", ".join([*first, last])
+
+
+def _code(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{text.replace('|', '\\|')}`"
+
+
+def main() -> int:
+    """Write the pages that are not current and say which; returns the exit code."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"{path.relative_to(DOCS.parent)}: written anew")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
