@@ -2,7 +2,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test fmt lock clean
+.PHONY: help setup demo check test fmt docs example lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,12 @@ test: check ## everything: `check`, then the tests against real control planes
 fmt: setup ## format the code and repair what the linter can
 	@$(PYTHON_IN_VENV) -m ruff format
 	@$(PYTHON_IN_VENV) -m ruff check --fix
+
+docs: setup ## write the help texts and the table of rules in docs/ anew
+	@$(PYTHON_IN_VENV) scripts/docs.py
+
+example: setup ## write cluster-repos/bookstore anew, as an export of the shop in a lab
+	@$(PYTHON_IN_VENV) demo/example.py
 
 lock: setup ## pin what pyproject.toml asks for, with hashes (newest of all: scripts/lock --upgrade)
 	@scripts/lock

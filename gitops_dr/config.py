@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gitops_dr.errors import UsageError
@@ -38,6 +39,12 @@ class ClusterSettings:
     name: str
     context: Setting | None
     """The kubeconfig context to reach it by; None means the current one."""
+    authored: tuple[str, ...] = ()
+    """Patterns of paths below ``prefix`` that people keep: the export leaves them alone."""
+
+    def is_authored(self, path: str) -> bool:
+        """Whether people keep the file at ``path`` (relative to ``prefix``)."""
+        return any(_pattern(glob).fullmatch(path) for glob in self.authored)
 
     @property
     def prefix(self) -> str:
@@ -76,13 +83,15 @@ def cluster_settings(
             hint=_near(wanted.value, clusters) or f"it names {', '.join(sorted(clusters))}",
         )
     check_cluster_name(wanted.value)
+    found = clusters.get(wanted.value)
     return ClusterSettings(
         name=wanted.value,
         context=_first(
             ("--context", context),
             ("GITOPS_DR_CONTEXT", environment.get("GITOPS_DR_CONTEXT")),
-            (FILE, clusters.get(wanted.value)),
+            (FILE, found.context if found else None),
         ),
+        authored=found.authored if found else (),
     )
 
 
@@ -95,12 +104,21 @@ def check_cluster_name(name: str) -> None:
         )
 
 
-def _clusters(text: bytes) -> dict[str, str | None]:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What the file says of one cluster."""
+
+    context: str | None = None
+    authored: tuple[str, ...] = ()
+
+
+def _clusters(text: bytes) -> dict[str, _Written]:
     from pydantic import BaseModel, ConfigDict, ValidationError
 
     class Cluster(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
         context: str | None = None
+        authored: list[str] = []
 
     class File(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
@@ -118,7 +136,35 @@ def _clusters(text: bytes) -> dict[str, str | None]:
         file = File.model_validate(document)
     except ValidationError as error:
         raise _misfit(error, {*File.model_fields, *Cluster.model_fields}) from error
-    return {name: cluster.context if cluster else None for name, cluster in file.clusters.items()}
+    return {
+        name: _Written(cluster.context, _globs(name, cluster.authored)) if cluster else _Written()
+        for name, cluster in file.clusters.items()
+    }
+
+
+def _globs(cluster: str, globs: Sequence[str]) -> tuple[str, ...]:
+    for glob in globs:
+        parts = glob.removesuffix("/").split("/")
+        if not set(parts).isdisjoint(("", ".", "..")) or parts[0] == "recovery":
+            raise UsageError(
+                f"{FILE}: clusters.{cluster}.authored: {glob!r} is no path of manifests",
+                hint=f"paths are below clusters/{cluster}/, such as namespaces/shop/**",
+            )
+    return tuple(globs)
+
+
+_WILD = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+
+
+@cache
+def _pattern(glob: str) -> re.Pattern[str]:
+    """``*`` and ``?`` stay within one part of a path, ``**`` stands for any number of parts.
+
+    A pattern that names a folder takes in all that is below it.
+    """
+    folder = glob.removesuffix("/").removesuffix("/**")
+    tokens = re.findall(r"\*\*/|[*?]|[^*?]+", folder)
+    return re.compile("".join(_WILD.get(t) or re.escape(t) for t in tokens) + "(?:/.*)?", re.DOTALL)
 
 
 def _misfit(error: ValidationError, known: set[str]) -> UsageError:

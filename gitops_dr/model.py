@@ -214,6 +214,8 @@ class Plan:
     """What will be done, in an order that respects every need."""
 
     steps: tuple[Step, ...]
+    omissions: tuple[Omission, ...] = ()
+    """Differing objects that a rule leaves alone, so that they are no failure."""
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     """Things a person should know before saying yes, one line each."""

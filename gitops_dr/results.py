@@ -1,9 +1,10 @@
-"""What the verbs hand to the reports: frozen results made of the model's words alone. Pure."""
+"""What the verbs hand to the reports: frozen results made of the words of the rooms below. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gitops_dr.drift.threeway import Standing
 from gitops_dr.model import Difference, Gap, Identity, Omission, Outcome, Plan, Presence, Result
 
 
@@ -28,6 +29,10 @@ class Exported:
     left: tuple[str, ...]
     """Files that somebody edited during the export; the commit is whole, these were left."""
     dry_run: bool
+    pending: tuple[Standing, ...] = ()
+    """Changed in Git only, and not applied yet: Git's version stays."""
+    conflicts: tuple[Standing, ...] = ()
+    """Changed in Git and, otherwise, in the cluster: Git's version stays until somebody decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,12 @@ class Rebuilt:
     planned: Planned
     outcomes: tuple[Outcome, ...]
     differences: tuple[Difference, ...]
-    """The comparison once everything was done."""
+    """The comparison once everything was done, without what a rule leaves alone."""
     equal: int
     gaps: tuple[Gap, ...]
     """What did not come back or could not be looked at."""
+    held: tuple[Difference, ...] = ()
+    """What came back held, so that it does not run a second time."""
 
     @property
     def failed(self) -> tuple[Outcome, ...]:

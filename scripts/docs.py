@@ -130,7 +130,7 @@ def _rules_page() -> Iterator[str]:
     yield from _section(
         "Fields that are taken out",
         "The object is in Git without them.",
-        ("rule", "kinds", "what is taken out", "why"),
+        ("rule", "kinds", "taken out", "why"),
         ((_id(row), _kinds(row), _deed(row), _why(row)) for row in rows if row.omit is None),
     )
     yield from _section(
@@ -194,20 +194,12 @@ def _condition(row: Row) -> str:
 
 def _one_condition(spec: Mapping[str, Any]) -> str:
     match dict(spec):
-        case {"path": path, "exists": exists}:
-            return f"{_code(path)} {'is there' if exists else 'is not there'}"
-        case {"path": path, "equals": value}:
-            return f"{_code(path)} is {_code(value)}"
-        case {"path": path, "differs": value}:
-            return f"{_code(path)} is not {_code(value)}"
-        case {"path": path, "any_of": values} if len(values) > _FEW:
-            return f"{_code(path)} is one of {len(values)} names that stand in the rule"
-        case {"path": path, "any_of": values}:
-            return f"{_code(path)} is {_listed(values, 'or')}"
-        case {"path": path, "matches": pattern}:
-            return f"{_code(path)} matches {_code(pattern)}"
+        case {"path": path, **test}:
+            return f"{_code(path)} {_test(test)}"
         case {"true_condition": types}:
             return f"one of the conditions {_listed(types)} is true"
+        case {"condition": name, "status": statuses}:
+            return f"the condition {_code(name)} is {_listed(statuses, 'or')}"
         case {"managers": names}:
             return f"nobody but {_listed(names)} has written to it"
         case {"controlled_by": kind}:
@@ -215,7 +207,34 @@ def _one_condition(spec: Mapping[str, Any]) -> str:
         case {"unowned": path}:
             return f"no field manager set {_code(path)}"
         case other:
-            raise ValueError(f"{other}: a condition that this page has no words for")
+            return _verbatim(other)
+
+
+def _test(test: Mapping[str, Any]) -> str:
+    """What a condition says of the value at its path."""
+    match dict(test):
+        case {"exists": exists}:
+            return "is there" if exists else "is not there"
+        case {"equals": value}:
+            return f"is {_code(value)}"
+        case {"differs": value}:
+            return f"is not {_code(value)}"
+        case {"any_of": values} if len(values) > _FEW:
+            return f"is one of {len(values)} names that stand in the rule"
+        case {"any_of": values}:
+            return f"is {_listed(values, 'or')}"
+        case {"matches": pattern}:
+            return f"matches {_code(pattern)}"
+        case {"only": pattern, **rest}:
+            which = f"the {_code(rest['key'])} of each item" if "key" in rest else "each item"
+            return f"is not there, or {which} matches {_code(pattern)}"
+        case other:
+            return _verbatim(other)
+
+
+def _verbatim(spec: Mapping[str, Any]) -> str:
+    """A condition that this page has no words for yet."""
+    return "; ".join(f"{key}: {_code(value)}" for key, value in spec.items())
 
 
 def _deed(row: Row) -> str:
@@ -224,9 +243,15 @@ def _deed(row: Row) -> str:
         what = f"items of {_code(row.drop_items.path)} {which} {_code(row.drop_items.matches)}"
     elif row.drop_unowned:
         what = f"{_code(row.drop_unowned.path)}, if no field manager set it"
+    elif row.put:
+        what = _settings(row.put)
     else:
         what = _listed(row.drop)
     return f"{what}, if {_condition(row)}" if row.when else what
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return " and ".join(f"{_code(path)} is set to {_code(value)}" for path, value in values.items())
 
 
 def _listed(values: Iterable[Any], word: str = "") -> str:

@@ -22,7 +22,12 @@ class Said:
         return orjson.loads(self.out)
 
 
-def gitops_dr(*arguments: str, kubeconfig: Path | None = None, cwd: Path | None = None) -> Said:
+def gitops_dr(
+    *arguments: str,
+    kubeconfig: Path | None = None,
+    cwd: Path | None = None,
+    timeout: float = 300.0,
+) -> Said:
     environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
     environment["GITOPS_DR_DEBUG"] = "1"
     if kubeconfig:
@@ -35,7 +40,7 @@ def gitops_dr(*arguments: str, kubeconfig: Path | None = None, cwd: Path | None 
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=timeout,
     )
     return Said(done.returncode, done.stdout, done.stderr)
 

@@ -52,10 +52,14 @@ Script = Answer | Callable[[Request], Answer]
 
 
 def reply(document: Any, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, (orjson.dumps(document),), {k.replace("_", "-"): v for k, v in headers.items()})
+    return Answer(
+        status, (orjson.dumps(document),), {k.replace("_", "-"): v for k, v in headers.items()}
+    )
 
 
-def refusal(status: int, reason: str = "", message: str = "", *, then: str = "", **headers: str) -> Answer:
+def refusal(
+    status: int, reason: str = "", message: str = "", *, then: str = "", **headers: str
+) -> Answer:
     """A Status, as Kubernetes says no. ``then``: the continue token that a 410 offers."""
     document = {
         "kind": "Status",

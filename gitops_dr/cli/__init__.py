@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     out = sys.stdout
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="gitops-dr", standalone_mode=False)
     except GitOpsDRError as error:
         from gitops_dr.reports.text import shown
 
@@ -81,7 +81,7 @@ def _run(arguments: list[str]) -> int:
             print(f"  hint: {shown(error.hint)}", file=sys.stderr)
         return error.exit_code
     except TyperException as error:
-        print(error.format_message(), file=sys.stderr)
+        print(_usage(error), file=sys.stderr)
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -101,6 +101,17 @@ def _run(arguments: list[str]) -> int:
     if code == ExitCode.INTERRUPTED:
         print("gitops-dr: interrupted; the same command goes on from here", file=sys.stderr)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _usage(error: TyperException) -> str:
+    """Say what is wrong with the command line; where a command is lacking altogether, the help."""
+    from gitops_dr.reports.text import shown
+
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if context is not None and message == context.get_help():
+        return message
+    command = context.command_path if context is not None else "gitops-dr"
+    return f"gitops-dr: {shown(message)}\n  hint: see {command} --help"
 
 
 def _nobody_reads() -> None:

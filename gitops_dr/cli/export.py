@@ -31,13 +31,22 @@ def export(
             "--allow-shrink", help="Go on although over a tenth of the recorded objects is gone."
         ),
     ] = False,
+    cluster_wins: Annotated[
+        bool,
+        typer.Option(
+            "--cluster-wins",
+            help="Where Git and the cluster both changed, write the cluster's version.",
+        ),
+    ] = False,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
     """Write the running cluster into Git as one commit, a recovery point.
 
-    No commit is made if nothing has changed. Secrets are left out and named. Exits 3 if something
-    could not be read: its files stay, and coverage.yaml names the gap.
+    No commit is made if nothing has changed. Secrets are left out and named. What was changed in
+    Git and is not applied yet is pending and stays. Exits 3 if something could not be read: its
+    files stay, and coverage.yaml names the gap; or if Git and the cluster both changed an object:
+    Git's version stays, and the conflict is named.
     """
     from gitops_dr.cli.progress import Progress
     from gitops_dr.reports import export as report
@@ -50,6 +59,7 @@ def export(
             dry_run=dry_run,
             adopt_cluster=adopt_cluster,
             allow_shrink=allow_shrink,
+            cluster_wins=cluster_wins,
             emit=progress,
         )
     print(report.FORMATS[output](result, progress.seconds))

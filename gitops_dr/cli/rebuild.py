@@ -42,9 +42,9 @@ def rebuild(
     """Make the cluster that is reached what a commit says.
 
     Shows the target and the plan, asks, creates what is missing in the order of what needs what,
-    waits until it is ready, and compares again. What is there and differs is left untouched unless --overwrite. Exits
-    0 if nothing differs in the end, 3 if something did not come back. After an interruption the
-    same command goes on.
+    waits until it is ready, and compares again. What is there and differs is left untouched,
+    unless --overwrite is said. Exits 0 if nothing differs in the end, 3 if something did not come
+    back. After an interruption the same command goes on.
     """
     from gitops_dr.cli.progress import Progress
     from gitops_dr.reports import rebuild as report

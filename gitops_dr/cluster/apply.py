@@ -38,6 +38,21 @@ def merge(connection: Connection, resource: Resource, body: Body) -> Body:
     return _body(answer, path)
 
 
+def patch(
+    connection: Connection, resource: Resource, namespace: str, name: str, operations: list[Body]
+) -> Body:
+    """Change an object by JSON Patch (RFC 6902). Raises ``ApiError``; a failed test is a 422."""
+    path = object_path(resource, namespace, name)
+    answer = connection.json(
+        "PATCH",
+        path,
+        query=_QUERY,
+        body=orjson.dumps(operations),
+        content_type="application/json-patch+json",
+    )
+    return _body(answer, path)
+
+
 def get(connection: Connection, resource: Resource, namespace: str, name: str) -> Body:
     """Read one object. Raises ``ApiError``, with status 404 if it is not there."""
     path = object_path(resource, namespace, name)

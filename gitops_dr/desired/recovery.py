@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gitops_dr.errors import RepositoryError
@@ -32,11 +32,18 @@ class Coverage:
     """Every kind that was listed, and how many of its objects are in Git."""
     omissions: tuple[Omission, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    generated: Mapping[Ref, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Custom resources, and the kinds (group, kind) of objects that their operators had made."""
 
     @property
     def versions(self) -> dict[tuple[str, str], str]:
         """The API version of each kind."""
         return {resource.group_kind: resource.version for resource, _ in self.kinds}
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Every kind, in the version that it was listed in."""
+        return tuple(resource for resource, _ in self.kinds)
 
 
 def write_coverage(coverage: Coverage) -> bytes:
@@ -61,6 +68,10 @@ def write_coverage(coverage: Coverage) -> bytes:
                 for omission in coverage.omissions
             ],
             "gaps": [{"reason": gap.reason, "ref": str(gap.ref)} for gap in coverage.gaps],
+            "generated": [
+                {"kinds": [_kind_name(kind) for kind in kinds], "owner": str(owner)}
+                for owner, kinds in coverage.generated.items()
+            ],
         }
     )
 
@@ -92,6 +103,10 @@ def read_coverage(data: bytes, path: str) -> Coverage:
             gaps=tuple(
                 Gap(parse_ref(entry["ref"]), _text(entry["reason"])) for entry in document["gaps"]
             ),
+            generated={
+                parse_ref(entry["owner"]): tuple(_group_kind(_text(k)) for k in entry["kinds"])
+                for entry in document.get("generated") or ()
+            },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RepositoryError(
@@ -109,6 +124,16 @@ def _read(data: bytes, path: str) -> Body:
             hint="use the version of gitops-dr that wrote it, or a newer one",
         )
     return document
+
+
+def _kind_name(kind: tuple[str, str]) -> str:
+    group, name = kind
+    return f"{name}.{group}" if group else name
+
+
+def _group_kind(text: str) -> tuple[str, str]:
+    name, _, group = text.partition(".")
+    return group, name
 
 
 def _text(value: Any) -> str:

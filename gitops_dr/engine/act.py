@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 
-from gitops_dr.cluster.apply import create, get, merge
+from gitops_dr.cluster.apply import create, get, merge, patch
 from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.drift.compare import field_changes
+from gitops_dr.drift.patch import json_patch
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.model import Body, Outcome, Ref, Resource, Result, Step
+from gitops_dr.model import Action, Body, Outcome, Ref, Resource, Result, Step
 from gitops_dr.rules.clean import rules_for
+from gitops_dr.rules.completion import held
 from gitops_dr.rules.relations import RelationFacts, apply_autoscaler
 
 FindUid = Callable[[Ref], str | None]
@@ -102,6 +106,12 @@ TOO_EARLY = (
 _MADE_BY_CONTROLLERS = {("", "ServiceAccount", "default")}
 
 
+_ATTEMPTS = 3
+"""How often a patch is made anew because somebody else wrote to the object meanwhile."""
+
+_OWNERS = "metadata.ownerReferences"
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What one attempt at a step led to."""
@@ -116,9 +126,10 @@ class Act:
 def act(
     connection: Connection, step: Step, resource: Resource, body: Body, find_uid: FindUid
 ) -> Act:
-    """Create the step's object, or find that it is there already and equal.
+    """Create the step's object, or find that it is there already and equal; or configure it.
 
-    An object that is there and differs is left as it is, and the step has failed.
+    Creating, an object that is there and differs is left as it is, and the step has failed.
+    Configuring puts Git's values back by a patch of just the fields that differ.
     """
     started = time.monotonic()
 
@@ -126,9 +137,15 @@ def act(
         return Outcome(step.ref, step.action, result, reason, time.monotonic() - started)
 
     try:
+        body = held(step.ref, body)
         wanted = _with_owners(body, step.ref, find_uid)
+        if step.action is Action.CONFIGURE:
+            result, stored = _configure(connection, step.ref, resource, body, wanted)
+            return Act(outcome(result), stored)
         try:
             stored = create(connection, resource, wanted)
+            if step.ref.group_kind == ("", "PersistentVolumeClaim"):
+                _free_released_volume(connection, stored)
             return Act(outcome(Result.DONE), stored)
         except ApiError as error:
             if error.status != 409 or error.reason != "AlreadyExists" or _too_early(error):
@@ -144,6 +161,78 @@ def act(
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
 
 
+def _configure(
+    connection: Connection, ref: Ref, resource: Resource, body: Body, wanted: Body
+) -> tuple[Result, Body]:
+    """Patch the fields that differ; once more if somebody wrote to the object meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        live = get(connection, resource, ref.namespace, ref.name)
+        changes = [
+            change
+            for change in field_changes(body, cleaned(ref, live, body, resource))
+            if not change.path.startswith(_OWNERS)
+        ]
+        operations = json_patch(live, changes)
+        owners = wanted["metadata"].get("ownerReferences")
+        if owners and owners != live["metadata"].get("ownerReferences"):
+            operations.append({"op": "add", "path": "/metadata/ownerReferences", "value": owners})
+        if len(operations) == 1:
+            return Result.PRESENT, live
+        try:
+            return Result.DONE, patch(connection, resource, ref.namespace, ref.name, operations)
+        except ApiError as error:
+            now = get(connection, resource, ref.namespace, ref.name)
+            unmoved = now["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+            if error.status not in (409, 422) or unmoved or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("the loop returns or raises")
+
+
+def cleaned(ref: Ref, live: Body, wanted: Body, resource: Resource) -> Body:
+    """A copy of a live object without what rules take out, to be held against ``wanted``."""
+    copy = deepcopy({**live, "apiVersion": resource.api_version, "kind": resource.kind})
+    rules_for(resource.group, resource.kind).clean(copy)
+    spec = wanted.get("spec")
+    if isinstance(spec, dict) and "replicas" not in spec:
+        # What an autoscaler decides is not in Git, but the API server fills it in.
+        apply_autoscaler(ref, copy, RelationFacts(autoscaled={ref}))
+    return copy
+
+
+_VOLUME = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+
+
+def _free_released_volume(connection: Connection, claim: Body) -> None:
+    """Let a claim have its static volume again that a deleted claim of the same name has released.
+
+    The volume stays Released while it names the old claim's UID, and the new claim stays Pending:
+    https://github.com/vmware-tanzu/velero/issues/5141
+    """
+    name = (claim.get("spec") or {}).get("volumeName")
+    if not name:
+        return
+    try:
+        volume = get(connection, _VOLUME, "", name)
+    except ApiError as error:
+        if error.status == 404:
+            return
+        raise
+    held_for = volume.get("spec", {}).get("claimRef") or {}
+    metadata = claim["metadata"]
+    same_claim = (held_for.get("namespace"), held_for.get("name")) == (
+        metadata["namespace"],
+        metadata["name"],
+    )
+    if same_claim and held_for.get("uid") not in (None, metadata["uid"]):
+        operations = [
+            {"op": "test", "path": "/spec/claimRef/uid", "value": held_for["uid"]},
+            {"op": "remove", "path": "/spec/claimRef/uid"},
+        ]
+        if "resourceVersion" in held_for:
+            operations.append({"op": "remove", "path": "/spec/claimRef/resourceVersion"})
+        patch(connection, _VOLUME, "", name, operations)
+
+
 def _too_early(error: ApiError) -> bool:
     return any(
         error.status == refusal.status and refusal.contains in error.message
@@ -153,16 +242,9 @@ def _too_early(error: ApiError) -> bool:
 
 def same(ref: Ref, live: Body, wanted: Body, resource: Resource) -> bool:
     """Whether a live object, cleaned, is what was wanted; the UIDs of owners do not count."""
-    copy = {**live, "metadata": dict(live["metadata"]), "apiVersion": resource.api_version}
-    rules_for(resource.group, resource.kind).clean(copy)
+    expected = _without_uids(wanted)
     try:
-        expected = canonical(_without_uids(wanted))
-        if canonical(copy) == expected:
-            return True
-        # What an autoscaler decides is not in Git, but the API server fills it in. Where Git has
-        # it, the two stay different.
-        apply_autoscaler(ref, copy, RelationFacts(autoscaled={ref}))
-        return canonical(copy) == expected
+        return canonical(cleaned(ref, live, expected, resource)) == canonical(expected)
     except ManifestError:
         # What Git has can be written, so something else is there.
         return False

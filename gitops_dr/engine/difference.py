@@ -53,6 +53,7 @@ def examine(
         tree.repo.blob_id,
         known=frozenset(tree.files.values()),
         versions=tree.coverage.versions if tree.coverage else None,
+        recorded=tree.coverage.resources if tree.coverage else (),
         emit=emit,
     )
     started = time.monotonic()

@@ -87,7 +87,7 @@ def execute(
     order; skipped steps have none.
     """
     started = time.monotonic()
-    steps = [step for step in plan.steps if step.action is Action.CREATE]
+    steps = [step for step in plan.steps if step.action is not Action.SKIP]
     emit(PhaseStarted("execute", len(steps)))
     run = _Run(
         connection,

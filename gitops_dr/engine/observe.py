@@ -19,11 +19,13 @@ from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import ANY, Body, Entry, Gap, Identity, Omission, Ref, Resource, State, by_kind
-from gitops_dr.rules.clean import rules_for, standing_omissions
+from gitops_dr.rules.clean import common_omissions, rules_for, standing_omissions
 from gitops_dr.rules.relations import (
+    Generated,
     RelationFacts,
     apply_autoscaler,
     controller_owner,
+    generated_kinds,
     generated_omission,
     note_autoscaler,
     orphans,
@@ -33,6 +35,7 @@ from gitops_dr.rules.rows import Omit
 Fingerprint = Callable[[bytes], str]
 
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_API_SERVICE = ("apiregistration.k8s.io", "APIService")
 _AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 
 
@@ -54,6 +57,7 @@ class Observation:
     """Canonical bytes by fingerprint, for the fingerprints that the caller did not know."""
     identity: Identity
     kinds: tuple[Kind, ...]
+    """Every kind that was listed, and those of ``recorded`` that are there but are not served."""
     torn: tuple[str, ...]
     """Kinds that could not be listed at the revision of the others."""
     images: frozenset[str]
@@ -62,6 +66,8 @@ class Observation:
     """Image reference to the digests that pods run of it."""
     resources: Mapping[tuple[str, str], Resource]
     """How each kind was listed."""
+    generated: Generated
+    """What operators have made for the State's custom resources."""
 
 
 @dataclass(slots=True)
@@ -79,6 +85,9 @@ class _Gathering:
     images: set[str] = field(default_factory=set)
     digests: dict[str, set[str]] = field(default_factory=dict)
     storage_versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Group and kind of every CRD to the version to read it in."""
+    aggregated: set[str] = field(default_factory=set)
+    """Groups that an API server of their own serves, or should."""
     held: dict[Ref, Resource] = field(default_factory=dict)
     """Objects with a controller owner, until it is known whether that owner is exported."""
 
@@ -90,15 +99,17 @@ def observe(
     *,
     known: Collection[str] = (),
     versions: Mapping[tuple[str, str], str] | None = None,
+    recorded: Collection[Resource] = (),
     exact: bool = False,
     emit: Emit = silent,
 ) -> Observation:
     """Read the whole cluster that ``identity`` names.
 
     ``known``: fingerprints whose bodies the caller has. ``versions``: the API version per group
-    and kind in which built-ins should be read while it is served (Git's). ``exact``: take all lists
-    at one resourceVersion. A kind that cannot be listed is a gap; raises ``ClusterError`` only if
-    the cluster cannot be reached or identified.
+    and kind in which built-ins should be read while it is served (Git's). ``recorded``: the kinds
+    that Git knows. ``exact``: take all lists at one resourceVersion. A kind that cannot be listed
+    is a gap, and so is a recorded one that is not served although nobody took it away; raises
+    ``ClusterError`` only if the cluster cannot be reached or identified.
     """
     started = time.monotonic()
     emit(PhaseStarted("observe"))
@@ -131,6 +142,8 @@ def observe(
         if page.last:
             finished += 1
             emit(Advanced("observe", finished, page.resource.plural))
+    unserved = _unserved(recorded, chosen, discovery, gathering)
+    gathering.gaps += (Gap(Ref(*kind.group_kind, "", ANY), why) for kind, why in unserved.items())
     reader.settle_orphans(revision)
 
     state = State(
@@ -146,10 +159,11 @@ def observe(
         bodies=gathering.bodies,
         identity=identity,
         images=frozenset(gathering.images),
-        kinds=_kinds(chosen, state),
+        kinds=_kinds([*chosen, *unserved], state),
         torn=tuple(sorted(gathering.torn)),
         digests={image: tuple(sorted(ids)) for image, ids in sorted(gathering.digests.items())},
         resources={resource.group_kind: resource for resource in chosen},
+        generated=generated_kinds(gathering.facts.owner_of, gathering.entries.keys()),
     )
 
 
@@ -226,6 +240,9 @@ class _Reader:
                 self.into.storage_versions[spec["group"], spec["names"]["kind"]] = next(
                     (v["name"] for v in spec["versions"] if v["storage"] and v["served"]), ""
                 )
+            case ("apiregistration.k8s.io", "APIService"):
+                if body["spec"].get("service"):
+                    self.into.aggregated.add(body["spec"].get("group", ""))
             case _:
                 pass
 
@@ -233,11 +250,10 @@ class _Reader:
         """Read again, and keep, what waited for an owner that turned out not to be exported."""
         into = self.into
         exported = into.entries.keys() | into.accounted
-        unknown_kinds = {gap.ref.group_kind for gap in into.gaps}
         waiting = {
             ref: owner
             for ref, owner in into.facts.owner_of.items()
-            if owner.group_kind not in unknown_kinds
+            if not any(gap.ref.covers(owner) for gap in into.gaps)
         }
         for ref in orphans(waiting, exported):
             resource = into.held[ref]
@@ -297,9 +313,43 @@ def _at_storage_version(
     ]
 
 
+def _unserved(
+    recorded: Iterable[Resource],
+    listed: Iterable[Resource],
+    discovery: Discovery,
+    gathering: _Gathering,
+) -> dict[Resource, str]:
+    """The recorded kinds that were not listed and yet are not known to be gone, and why.
+
+    A kind is gone, and its objects with it, only if a complete list of CRDs does not have it and
+    its group is none that an API server of its own should serve.
+    """
+    known = {resource.group_kind for resource in listed}
+    served = {resource.group_kind for resource in discovery.resources}
+    groups = {resource.group for resource in discovery.resources}
+    unread = {gap.ref.group_kind for gap in gathering.gaps}
+    found: dict[Resource, str] = {}
+    for resource in recorded:
+        key = resource.group_kind
+        if key in known or rules_for(*key).omit_kind:
+            continue
+        if key in served:
+            found[resource] = "the API server no longer lets anybody list or create one"
+        elif (resource.group, ANY) in unread:
+            found[resource] = "its API service does not answer"
+        elif key in gathering.storage_versions:
+            found[resource] = "its CustomResourceDefinition is there, but it is not served"
+        elif not unread.isdisjoint((_CRD, _API_SERVICE)):
+            found[resource] = "not served, and whether it still has a definition is not known"
+        elif resource.group in gathering.aggregated - groups:
+            found[resource] = "its APIService is there, but it is not served"
+    return found
+
+
 def _standing(chosen: Iterable[Resource], discovery: Discovery) -> Iterable[Omission]:
     """The rules that leave something out by themselves, for every kind that is served."""
     yield generated_omission()
+    yield from common_omissions()
     for resource in chosen:
         yield from standing_omissions(*resource.group_kind)
     for key, served in discovery.versions().items():

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_dr.cluster.connect import Connection
-from gitops_dr.cluster.discover import identify
+from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
+from gitops_dr.engine.preflight import Preflight
 from gitops_dr.engine.recorded import Tree, read_tree
 from gitops_dr.errors import RepositoryError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
@@ -73,14 +74,19 @@ def prepare(
 
     started = time.monotonic()
     emit(PhaseStarted("plan"))
-    facts, labels = _facts(examined)
+    newer_or_older = tree.coverage is not None and tree.coverage.version != identity.version
+    preflight = Preflight(connection, discover(connection), fields=newer_or_older)
+    facts, labels = _facts(examined, preflight)
     chosen = _chosen(examined, facts, labels, intent.selection)
+    source = tree.coverage.uid if tree.coverage else identity.uid
+    intent = replace(intent, elsewhere=source != identity.uid)
     plan = make_plan(
         examined.desired,
         examined.observation.state,
         [d for d in examined.differences if d.ref in chosen],
         facts,
         intent,
+        refused=preflight.refusals(),
     )
     emit(PhaseEnded("plan", time.monotonic() - started, len(plan.steps)))
     goal = Goal(opened.settings.name, tree.commit, connection.context, connection.server, identity)
@@ -94,8 +100,13 @@ def prepare(
     return Prepared(planned, examined, connection, _resources(examined, plan), chosen)
 
 
-def _facts(examined: Examined) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[str, str]]]:
-    """Relations and labels of every object that a plan may touch; their bodies are let go."""
+def _facts(
+    examined: Examined, preflight: Preflight
+) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[str, str]]]:
+    """Relations and labels of every object that a plan may touch; their bodies are let go.
+
+    The preflight sees each of them on the way.
+    """
     recorded = examined.recorded
     touched = (Presence.MISSING, Presence.MODIFIED)
     refs = [d.ref for d in examined.differences if d.presence in touched]
@@ -104,6 +115,7 @@ def _facts(examined: Examined) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[s
     for ref, body in recorded.bodies(refs):
         facts[ref] = collect(ref, body, plural_of(recorded.state.entries[ref].path))
         labels[ref] = body["metadata"].get("labels") or {}
+        preflight.look(ref, recorded.state.entries[ref].version, body)
     return facts, labels
 
 

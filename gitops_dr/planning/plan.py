@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gitops_dr.model import (
     ANY,
@@ -24,6 +25,8 @@ from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
 from gitops_dr.planning.graph import UnmetNeed, order
 from gitops_dr.planning.references import provided
 from gitops_dr.planning.selection import WHOLE, Selection
+from gitops_dr.rules.completion import cannot_be_held, is_held_back, release
+from gitops_dr.rules.platform import platform_reason
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _SECRET = ("", "Secret")
@@ -41,6 +44,8 @@ class Intent:
     """A claim whose data is not restored is no gap."""
     overwrite: bool = False
     """Objects that are there and differ are made what Git says."""
+    elsewhere: bool = False
+    """The target is another cluster than the source: what the platform owns is left to it."""
 
 
 EVERYTHING = Intent()
@@ -53,20 +58,33 @@ def make_plan(
     differences: Iterable[Difference],
     facts: Mapping[Ref, ObjectFacts],
     intent: Intent = EVERYTHING,
+    *,
+    refused: Mapping[Ref, str] = MappingProxyType({}),
 ) -> Plan:
     """Plan how ``observed`` becomes ``desired``.
 
     Missing objects are created; modified ones are left as they are (a skipped step) unless the
-    intent is to overwrite; unmanaged ones are none of our business; unknown ones become gaps.
+    intent is to overwrite; unmanaged ones are none of our business; unknown ones become gaps. What
+    a rule leaves alone (the platform's own in another cluster, what came back held) is an omission.
     ``facts`` has those of all missing objects (and of the modified ones that are overwritten), and
-    may have more. Gaps are also claims whose volume will start empty (unless
+    may have more. ``refused`` says which objects the target would not take, and why: they are gaps.
+    Gaps are also claims whose volume will start empty (unless
     accepted), Secrets that others need but policy left out of Git, and objects that the API server
     will refuse because what they need is nowhere. Other missing references are notes.
     """
     steps: list[Step] = []
+    omissions: list[Omission] = []
     gaps: list[Gap] = []
     for difference in differences:
         ref = difference.ref
+        omission = _left_alone(difference, intent)
+        if omission:
+            omissions.append(omission)
+            continue
+        reason = refused.get(ref) or _unrepeatable(difference)
+        if reason:
+            gaps.append(Gap(ref, reason))
+            continue
         match difference.presence:
             case Presence.MISSING:
                 steps.append(_step(desired, ref, Action.CREATE))
@@ -89,9 +107,32 @@ def make_plan(
     unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions)
     return Plan(
         steps=ordering.steps,
+        omissions=tuple(sorted(omissions)),
         gaps=tuple(sorted({*gaps, *unmet_gaps})),
         notes=(*ordering.notes, *unmet_notes),
     )
+
+
+def _left_alone(difference: Difference, intent: Intent) -> Omission | None:
+    """The rule by which a differing object is neither written nor a failure."""
+    ref = difference.ref
+    if difference.presence is Presence.UNMANAGED:
+        return None
+    if is_held_back(difference):
+        field = release(ref)
+        return Omission(ref, "held-back", f"came back held; change {field} to let it start")
+    because = platform_reason(ref) if intent.elsewhere else None
+    if because and not intent.selection.spells_out(ref):
+        return Omission(
+            ref, "platform", f"{because} Name it with --ref or --namespace to apply it."
+        )
+    return None
+
+
+def _unrepeatable(difference: Difference) -> str | None:
+    if difference.presence is not Presence.MISSING:
+        return None
+    return cannot_be_held(difference.ref.group_kind)
 
 
 def digest(plan: Plan, commit: str, target_uid: str) -> str:

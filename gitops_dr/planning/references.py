@@ -19,6 +19,7 @@ from gitops_dr.model import ANY, Body, Need, Ref
 from gitops_dr.resources import shipped
 
 _POD_SPECS = "pod specs"
+_EVERY_OBJECT = "every object"
 _NAMESPACED = "namespaced objects"
 _CUSTOM = "custom resources"
 
@@ -225,12 +226,15 @@ def _rules(group: str, kind: str, namespaced: bool) -> _Rules:  # noqa: FBT001 -
     defaults: list[_Row] = []
     holds = pod_spec((group, kind))
     for raw in _data()["rows"]:
+        if (group, kind) in map(_group_kind, raw.get("except", ())):
+            continue
         origin = raw["from"]
         prefix = ""
         if origin == _POD_SPECS and holds is not None:
             prefix = f"{format_fieldpath(holds.spec)}."
         elif not (
-            (origin == _NAMESPACED and namespaced)
+            origin == _EVERY_OBJECT
+            or (origin == _NAMESPACED and namespaced)
             or (origin == _CUSTOM and "." in group)
             or (isinstance(origin, list) and (group, kind) in map(_group_kind, origin))
         ):

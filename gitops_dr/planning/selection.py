@@ -32,6 +32,10 @@ class Selection:
         within = not self.namespaces or self._home(ref) in self.namespaces
         return within and all(labels.get(key) == value for key, value in self.labels)
 
+    def spells_out(self, ref: Ref) -> bool:
+        """Whether the person named this object or its namespace, not just meant it among others."""
+        return ref in self.refs or self._home(ref) in self.namespaces
+
     @staticmethod
     def _home(ref: Ref) -> str:
         return ref.name if ref.group_kind == _NAMESPACE else ref.namespace

@@ -62,6 +62,7 @@ def plan(made: Plan) -> dict[str, Any]:
             }
             for step in made.steps
         ],
+        "omissions": omissions(made.omissions),
         "gaps": gaps(made.gaps),
         "notes": list(made.notes),
     }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from gitops_dr.drift.threeway import Standing
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, tables
 from gitops_dr.reports.text import count, listing
 from gitops_dr.results import Exported
 
+_WAY_OUT = "Apply Git's version, or make Git say what the cluster is, or export --cluster-wins."
+
 
 def exit_code(result: Exported) -> ExitCode:
-    """0, or 3 if something could not be read."""
-    return ExitCode.PARTIAL if result.gaps else ExitCode.DONE
+    """0, or 3 if something could not be read or is in conflict."""
+    return ExitCode.PARTIAL if result.gaps or result.conflicts else ExitCode.DONE
 
 
 def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
@@ -36,6 +40,14 @@ def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
         for path in result.left
     ]
     lines += listing("Left:", left)
+    pending = [f"{each.ref}: {each.git} in Git" for each in result.pending]
+    lines += listing("Pending (Git's version stays; the cluster does not have it yet):", pending)
+    conflicts = [
+        f"{each.ref}: {each.git} in Git, {each.cluster} in the cluster" for each in result.conflicts
+    ]
+    lines += listing("Conflicts (Git's version stays):", conflicts)
+    if conflicts:
+        lines.append(f"  {_WAY_OUT}")
     lines += tables.coverage(result.omissions, result.gaps)
     return "\n".join([*lines, *tables.timings(seconds)])
 
@@ -53,12 +65,20 @@ def as_json(result: Exported, seconds: Mapping[str, float]) -> str:
             "written": list(result.written),
             "deleted": list(result.deleted),
             "left": list(result.left),
+            "pending": _standing(result.pending),
+            "conflicts": _standing(result.conflicts),
             "torn": list(result.torn),
             "gaps": documents.gaps(result.gaps),
             "omissions": documents.omissions(result.omissions),
             "seconds": documents.rounded(seconds),
         }
     )
+
+
+def _standing(found: Iterable[Standing]) -> list[dict[str, Any]]:
+    return [
+        {"ref": documents.ref(each.ref), "git": each.git, "cluster": each.cluster} for each in found
+    ]
 
 
 FORMATS = {"table": as_table, "json": as_json}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from gitops_dr.errors import ExitCode
@@ -29,11 +30,11 @@ def announcement(goal: Goal) -> list[str]:
 
 def as_table(planned: Planned) -> str:
     """For a person."""
-    creates = sum(step.action is Action.CREATE for step in planned.plan.steps)
-    leaves = len(planned.plan.steps) - creates
+    actions = Counter(step.action for step in planned.plan.steps)
     summary = (
-        f"Plan     {count(creates, 'object')} to create, {leaves} differ and stay, "
-        f"{planned.equal} are there and equal"
+        f"Plan     {count(actions[Action.CREATE], 'object')} to create, "
+        f"{actions[Action.CONFIGURE]} to overwrite, {actions[Action.SKIP]} left as they are, "
+        f"{planned.equal} there and equal"
     )
     parts = [*announcement(planned.goal), summary, "", *tables.plan(planned.plan)]
     unreadable = [gap for gap in planned.gaps if gap not in planned.plan.gaps]

@@ -24,6 +24,7 @@ def as_table(result: Rebuilt, seconds: Mapping[str, float]) -> str:
         f"{goal.cluster}: {tally}; afterwards {left}, {count(result.equal, 'object')} equal",
         *tables.outcomes(result.outcomes),
         *tables.differences(result.differences),
+        *tables.held_lines(result.held),
         *tables.gap_lines(result.gaps),
         *tables.timings(seconds),
     ]
@@ -38,6 +39,7 @@ def as_json(result: Rebuilt, seconds: Mapping[str, float]) -> str:
             "complete": result.complete,
             "outcomes": documents.outcomes(result.outcomes),
             "differences": documents.differences(result.differences),
+            "held": documents.differences(result.held),
             "equal": result.equal,
             "gaps": documents.gaps(result.gaps),
             "seconds": documents.rounded(seconds),

@@ -38,6 +38,12 @@ def gap_lines(gaps: Iterable[Gap]) -> list[str]:
     return listing("Gaps:", [f"{gap.ref}: {gap.reason}" for gap in gaps])
 
 
+def held_lines(found: Iterable[Difference]) -> list[str]:
+    """List what waits for a person to let it start."""
+    lines = [f"{d.ref}: {', '.join(change.path for change in d.changes)}" for d in found]
+    return listing("Held back so that nothing runs twice; change the field to let it start:", lines)
+
+
 def differences(found: Iterable[Difference], *, limit: int = 200) -> list[str]:
     """Each difference with the paths of its fields."""
     found = list(found)
@@ -60,6 +66,19 @@ def difference_counts(found: Iterable[Difference]) -> str:
     return ", ".join(f"{counts[p]} {p}" for p in Presence if counts[p])
 
 
+def _omitted_lines(omissions: Iterable[Omission]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for omission in omissions:
+        by_reason.setdefault(omission.reason, []).append(str(omission.ref))
+    lines: list[str] = []
+    for reason, refs in by_reason.items():
+        lines += listing(f"Left alone: {shown(reason)}", refs, limit=10)
+    return lines
+
+
+_DEEDS = (Action.CREATE, Action.CONFIGURE, Action.SKIP)
+
+
 def plan(made: Plan) -> list[str]:
     """Show the plan by kind, what it leaves, its gaps and notes."""
     kinds: dict[tuple[str, str], Counter[Action]] = {}
@@ -68,15 +87,18 @@ def plan(made: Plan) -> list[str]:
     lines = []
     if kinds:
         rows = [
-            (f"{kind}.{group}" if group else kind, counts[Action.CREATE], counts[Action.SKIP])
+            (f"{kind}.{group}" if group else kind, *(counts[action] for action in _DEEDS))
             for (group, kind), counts in kinds.items()
         ]
-        lines += table(("KIND", "CREATE", "LEAVE"), rows).splitlines()
+        lines += table(("KIND", "CREATE", "CONFIGURE", "LEAVE"), rows).splitlines()
         lines.append("")
+    changed = [str(s.ref) for s in made.steps if s.action is Action.CONFIGURE]
     left = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.SKIP]
     return [
         *lines,
+        *listing("Overwritten with what Git has:", changed),
         *listing("Left as they are:", left),
+        *_omitted_lines(made.omissions),
         *gap_lines(made.gaps),
         *listing("Notes:", made.notes),
     ]

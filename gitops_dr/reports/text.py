@@ -26,7 +26,7 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns under headings, as wide as their content; no lines, no colour, no trailing blanks."""
+    """Put columns under headings, as wide as their content; no colour, no trailing blanks."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -1,10 +1,11 @@
-"""Finds commits by name or by time and says what they are. Runs git; reads only."""
+"""Finds commits by name, by time or as exports, and says what they are. Runs git; reads only."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -12,8 +13,10 @@ from gitops_dr.errors import RepositoryError
 from gitops_dr.repository.git import user_revision
 from gitops_dr.repository.message import parse
 from gitops_dr.repository.repository import Repository, head
+from gitops_dr.repository.tree import entries
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_FILES = re.compile(r"[ \t]*Cluster-Files:[ \t]*([0-9a-f]{64})[ \t]*", re.ASCII)
 _PERSON = re.compile(r".*> (?P<seconds>\d+) (?P<zone>[+-]\d{4})")
 
 
@@ -58,6 +61,54 @@ def commit_info(repo: Repository, commit: str) -> CommitInfo:
     return CommitInfo(commit, _when(commit, fields.get("author", "")), subject, trailers)
 
 
+def files_digest(files: Mapping[str, str]) -> str:
+    """Name a set of files (path to blob id): the value of the trailer ``Cluster-Files``."""
+    listing = b"".join(f"{blob} {path}\0".encode() for path, blob in sorted(files.items()))
+    return hashlib.sha256(listing).hexdigest()
+
+
+def newest_export(repo: Repository, commit: str, *, cluster: str, prefix: str) -> str | None:
+    """Find the newest commit, at or before ``commit``, that is as an export of the cluster made it.
+
+    Its message has the lines ``Cluster: <cluster>`` and ``Cluster-Files: <digest>`` anywhere, as a
+    squashed merge leaves them, and its files below ``prefix`` have that digest: a commit into which
+    somebody squashed or amended edits of their own is not what the cluster was. Newest means that
+    no descendant of it is one, and among several the one that was committed last. None if there is
+    no such commit, which in a shallow clone says little (see :func:`is_shallow`).
+    """
+    for candidate in _naming(repo, commit, cluster):
+        digests = _digests(repo, candidate)
+        if digests and files_digest(_files(repo, candidate, prefix)) in digests:
+            return candidate
+    return None
+
+
+def is_shallow(repo: Repository) -> bool:
+    """Whether the clone lacks the older part of its history."""
+    return repo.git.ask(["rev-parse", "--is-shallow-repository"]) == "true"
+
+
+def _naming(repo: Repository, commit: str, cluster: str) -> Iterator[str]:
+    """The commit itself, then those whose message has the cluster's line, newest first."""
+    # Mostly nothing happened since the last export, and the history need not be walked.
+    yield commit
+    line = f"^[[:space:]]*Cluster: {cluster}[[:space:]]*$"
+    search = ["rev-list", "--date-order", "--extended-regexp", f"--grep={line}"]
+    yield from repo.git.run([*search, "--end-of-options", user_revision(commit)]).decode().split()
+
+
+def _files(repo: Repository, commit: str, prefix: str) -> dict[str, str]:
+    start = len(prefix) + 1
+    return {entry.path[start:]: entry.id for entry in entries(repo, commit, prefix)}
+
+
+def _digests(repo: Repository, commit: str) -> set[str]:
+    """The digests that its message names; a squashed merge of several exports names several."""
+    message = repo.git.run(["cat-file", "commit", commit]).decode(errors="replace")
+    lines = message.splitlines()
+    return {found[1] for line in lines if (found := _FILES.fullmatch(line))}
+
+
 def _at_time(repo: Repository, at: str, prefix: str) -> str:
     try:
         seconds = int(datetime.fromisoformat(at.upper()).astimezone(UTC).timestamp())
@@ -76,7 +127,7 @@ def _at_time(repo: Repository, at: str, prefix: str) -> str:
     if every:
         oldest = commit_info(repo, every[-1])
         hint = f"the oldest is {oldest.id[:12]} of {oldest.time.isoformat(sep=' ')}"
-    if repo.git.ask(["rev-parse", "--is-shallow-repository"]) == "true":
+    if is_shallow(repo):
         hint += "; this clone is shallow: git fetch --unshallow brings the rest"
     raise RepositoryError(f"{at}: no commit of {prefix} is that old", hint=hint)
 

@@ -26,6 +26,8 @@ from gitops_dr.rules.rows import ItemDrop, Omit, Row, UnownedDrop, object_rows
 
 Operation = Callable[[Body], None]
 
+_EVERY_KIND = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
@@ -98,7 +100,18 @@ def standing_omissions(group: str, kind: str) -> tuple[Omission, ...]:
     return tuple(
         Omission(Ref(group, kind, "", ANY), row.id, row.because)
         for row in object_rows()
-        if row.omit in (Omit.KIND, Omit.QUIETLY) and row.applies_to(group, kind)
+        if row.omit in (Omit.KIND, Omit.QUIETLY)
+        and _EVERY_KIND not in row.kinds
+        and row.applies_to(group, kind)
+    )
+
+
+def common_omissions() -> tuple[Omission, ...]:
+    """Account for what leaves objects of any kind out without naming them."""
+    return tuple(
+        Omission(Ref("", ANY, "", ANY), row.id, row.because)
+        for row in object_rows()
+        if row.omit is Omit.QUIETLY and _EVERY_KIND in row.kinds
     )
 
 
@@ -112,6 +125,25 @@ def _operations(row: Row) -> Iterator[Operation]:
         yield _compile_item_drop(row.drop_items)
     if row.drop_unowned:
         yield _compile_unowned_drop(row.drop_unowned)
+    for path, value in (row.put or {}).items():
+        yield _compile_put(path.split("."), value)
+
+
+def _compile_put(parts: list[str], value: Any) -> Operation:
+    *parents, last = parts
+
+    def put(body: Body) -> None:
+        holders: list[Any] = [body]
+        for part in parents:
+            name = part.removesuffix("[*]")
+            if name == part:
+                holders = [holder.setdefault(name, {}) for holder in holders]
+            else:
+                holders = [item for holder in holders for item in holder.get(name) or ()]
+        for holder in holders:
+            holder[last] = value
+
+    return put
 
 
 def _lists(body: Any, parts: list[str]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -28,12 +28,12 @@ def keys_of(path: str) -> tuple[str, ...]:
     return keys
 
 
-def lookup(body: Any, keys: Sequence[str]) -> Any:
-    """Find the value under ``keys``, or a private marker that equals nothing."""
+def lookup(body: Any, keys: Sequence[str], default: Any = _ABSENT) -> Any:
+    """Find the value under ``keys``, or ``default``: a private marker that equals nothing."""
     for key in keys:
         if not isinstance(body, dict):
-            return _ABSENT
-        body = body.get(key, _ABSENT)
+            return default
+        body = body.get(key, default)
     return body
 
 
@@ -99,20 +99,33 @@ def _by_path(spec: Mapping[str, Any]) -> Predicate:
             return any(isinstance(text, str) and pattern.search(text) for text in candidates)
 
         return matches
+    if "only" in spec:
+        return _only(keys, re.compile(spec["only"]), spec.get("key", ""))
     raise GitOpsDRError(
-        f"condition on {spec['path']}: needs exists, equals, differs, any_of or matches"
+        f"condition on {spec['path']}: needs exists, equals, differs, any_of, matches or only"
     )
 
 
-def _true_condition(types: Sequence[str]) -> Predicate:
-    wanted = frozenset(types)
+def _only(keys: Sequence[str], pattern: re.Pattern[str], key: str) -> Predicate:
+    def nothing_else(body: Body) -> bool:
+        items = lookup(body, keys)
+        if items is _ABSENT:
+            return True
+        texts = (item.get(key) if isinstance(item, dict) else item for item in items or ())
+        return all(isinstance(text, str) and pattern.search(text) for text in texts)
+
+    return nothing_else
+
+
+def _status_condition(types: Sequence[str], statuses: Sequence[str]) -> Predicate:
+    wanted, values = frozenset(types), frozenset(statuses)
 
     def holds(body: Body) -> bool:
         status = body.get("status")
         conditions = status.get("conditions") if isinstance(status, dict) else None
         return any(
             isinstance(condition, dict)
-            and condition.get("status") == "True"
+            and condition.get("status") in values
             and condition.get("type") in wanted
             for condition in conditions or ()
         )
@@ -147,7 +160,9 @@ def _one(spec: Mapping[str, Any]) -> Predicate:
     if "path" in spec:
         return _by_path(spec)
     if "true_condition" in spec:
-        return _true_condition(spec["true_condition"])
+        return _status_condition(spec["true_condition"], ["True"])
+    if "condition" in spec:
+        return _status_condition([spec["condition"]], spec["status"])
     if "managers" in spec:
         return _managers(spec["managers"])
     if "controlled_by" in spec:

@@ -10,8 +10,13 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from gitops_dr.manifests.fieldpath import compile_drop, parse_fieldpath
-from gitops_dr.model import ANY, Body, Omission, Ref
-from gitops_dr.rules.rows import RelationRow, relation_rows
+from gitops_dr.model import ANY, Body, Omission, Ref, State
+from gitops_dr.rules.completion import runs_to_an_end
+from gitops_dr.rules.rows import RelationRow, names_kind, relation_rows
+
+GroupKind = tuple[str, str]
+Generated = Mapping[Ref, tuple[GroupKind, ...]]
+"""Which kinds of objects an operator had made for each exported object, sorted."""
 
 
 @dataclass(slots=True)
@@ -87,6 +92,52 @@ def orphans(owner_of: Mapping[Ref, Ref], exported: Collection[Ref]) -> list[Ref]
         return answer
 
     return [ref for ref in owner_of if not is_generated(ref)]
+
+
+def generated_kinds(owner_of: Mapping[Ref, Ref], exported: Collection[Ref]) -> Generated:
+    """Note what the controllers of custom resources have made for each exported one.
+
+    Counted are the kinds directly below it, and below custom resources that are themselves left out
+    as generated; what Kubernetes' own controllers make is told by the readiness of their objects.
+    Left out are kinds of which a running owner has now some and now none: whatever runs to an end,
+    and the ``breathing`` ones of the row.
+    """
+    found: dict[Ref, set[GroupKind]] = {}
+    for ref, owner in owner_of.items():
+        if runs_to_an_end(ref.group_kind) or names_kind(
+            _row("controller-owner").breathing, *ref.group_kind
+        ):
+            continue
+        top, steps = owner, {ref}
+        while top not in exported and top in owner_of and _is_custom(top) and top not in steps:
+            steps.add(top)
+            top = owner_of[top]
+        if top in exported and _is_custom(top) and not runs_to_an_end(top.group_kind):
+            found.setdefault(top, set()).add(ref.group_kind)
+    return {ref: tuple(sorted(kinds)) for ref, kinds in sorted(found.items())}
+
+
+def not_generated(
+    recorded: Generated, observed: State, now: Generated
+) -> list[tuple[Ref, GroupKind]]:
+    """List what is recorded and not there: an owner and a kind of which it has no object any more.
+
+    ``now``: what the same owners have in the observed cluster. An owner that is not there itself is
+    reported elsewhere, and of a kind that could not be listed nothing is known.
+    """
+    unknown = {gap.ref.group_kind for gap in observed.gaps if gap.ref.name == ANY}
+    return [
+        (owner, kind)
+        for owner, kinds in recorded.items()
+        if owner in observed.entries
+        for kind in kinds
+        if kind not in now.get(owner, ()) and kind not in unknown and (kind[0], ANY) not in unknown
+    ]
+
+
+def _is_custom(ref: Ref) -> bool:
+    """Groups of custom resources have a dot; the controllers of the others are Kubernetes' own."""
+    return "." in ref.group
 
 
 def generated_omission() -> Omission:

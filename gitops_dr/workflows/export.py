@@ -1,6 +1,7 @@
 """``gitops-dr export``: writes a running cluster into Git. Reads the cluster, commits.
 
-gather: what Git has, what the cluster is. compute: which files change. act: one commit.
+gather: what Git has, what the cluster is, what both last agreed on. compute: which files change.
+act: one commit.
 """
 
 from __future__ import annotations
@@ -10,28 +11,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gitops_dr.cluster.discover import identify
+from gitops_dr.desired.pending import PENDING, Held, write_pending
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, write_coverage, write_images
+from gitops_dr.drift.threeway import ThreeWay, sort_out, unlike
+from gitops_dr.engine.base import FIRST, find_base
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.recorded import Recorded, Tree, read_state, read_tree
+from gitops_dr.engine.sides import Sides
 from gitops_dr.errors import RefusedError
-from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
-from gitops_dr.model import Gap, Identity
+from gitops_dr.events import Emit, Notice, PhaseEnded, PhaseStarted, silent
+from gitops_dr.model import Gap, Identity, Ref, by_kind
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.commit import commit
+from gitops_dr.repository.history import files_digest, is_shallow
+from gitops_dr.repository.repository import current_branch
 from gitops_dr.results import Exported
 from gitops_dr.secrets.guard import objection
 
 SHRINK_LIMIT = 0.10
 """Losing a larger part of the recorded objects at once needs the user's word."""
 
-
-@dataclass(slots=True)
-class _Changes:
-    """File changes below the cluster's prefix."""
-
-    files: dict[str, bytes | None] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
+_NO_BASE = "no export in Git's history; wherever the two differ the cluster's version is taken"
 
 
 def export(
@@ -40,17 +41,21 @@ def export(
     dry_run: bool = False,
     adopt_cluster: bool = False,
     allow_shrink: bool = False,
+    cluster_wins: bool = False,
     emit: Emit = silent,
 ) -> Exported:
     """Export a cluster into its repository.
 
-    ``dry_run`` stops before the commit. Refuses (``RefusedError``) a cluster whose UID is not the
-    recorded one unless ``adopt_cluster``, and to delete more than a tenth of the recorded objects
-    unless ``allow_shrink``. What cannot be read keeps its files and is a gap of the result.
+    What only Git changed since the last recovery point is pending and stays; so does Git's version
+    of what both changed, a conflict, unless ``cluster_wins``. ``dry_run`` stops before the commit.
+    Refuses (``RefusedError``) a cluster whose UID is not the recorded one unless ``adopt_cluster``,
+    and to delete more than a tenth of the recorded objects unless ``allow_shrink``. What cannot be
+    read keeps its files and is a gap of the result.
     """
     opened = open_repo(where, emit)
     repo, settings = opened.repo, opened.settings
     if not dry_run:
+        current_branch(repo)
         finish_interrupted_checkout(repo)
     tree = read_tree(repo, opened.head, settings.prefix)
     connection = open_cluster(where, settings)
@@ -63,14 +68,28 @@ def export(
         repo.blob_id,
         known=frozenset(tree.files.values()),
         versions=tree.coverage.versions if tree.coverage else None,
+        recorded=tree.coverage.resources if tree.coverage else (),
         exact=True,
         emit=emit,
     )
     recorded = read_state(tree, observation.state)
-    changes = _changes(recorded, observation)
+    base = find_base(recorded, settings.name) if tree.coverage else FIRST
+
+    sides = Sides(recorded, observation, base, is_authored=settings.is_authored)
+    sorted_out = sort_out(
+        sides.git,
+        sides.live,
+        sides.base,
+        unknown=sides.is_unknown,
+        applied=sides.is_applied,
+        cluster_wins=cluster_wins,
+    )
+    if base is None:
+        _refuse_without_base(sorted_out, recorded, settings.name)
+        emit(Notice(f"cluster {settings.name}: {_NO_BASE}"))
+    changes = _changes(sides, sorted_out)
     _refuse_shrinking(recorded, changes, settings.name, allow_shrink=allow_shrink)
-    gaps = tuple(sorted({*observation.state.gaps, *changes.gaps}))
-    _account(changes, tree, observation, gaps)
+    _account(changes, sides)
 
     started = time.monotonic()
     made = None
@@ -79,8 +98,8 @@ def export(
         made = commit(
             repo,
             changes={f"{settings.prefix}/{path}": data for path, data in changes.files.items()},
-            message=_message(settings.name, changes.files),
-            trailers=_trailers(settings.name, observation),
+            message=_message(settings.name, changes, sorted_out),
+            trailers=_trailers(settings.name, observation, tree, changes),
             guard=objection,
             expected=opened.head,
         )
@@ -93,12 +112,26 @@ def export(
         objects=len(observation.state.entries) - len(changes.gaps),
         written=tuple(sorted(p for p, data in changes.files.items() if data is not None)),
         deleted=tuple(sorted(p for p, data in changes.files.items() if data is None)),
-        omissions=observation.state.omissions,
-        gaps=gaps,
+        omissions=sides.omissions,
+        gaps=tuple(sorted({*observation.state.gaps, *changes.gaps, *sides.unreadable.values()})),
         torn=observation.torn,
         left=made.left if made else (),
         dry_run=dry_run,
+        pending=sorted_out.pending,
+        conflicts=sorted_out.conflicts,
     )
+
+
+@dataclass(slots=True)
+class _Changes:
+    """File changes below the cluster's prefix."""
+
+    files: dict[str, bytes | None] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    after: dict[Ref, str] = field(default_factory=dict)
+    """Git's side with these changes."""
+    held: dict[Ref, Held] = field(default_factory=dict)
+    """What the commit will hold that the cluster never was."""
 
 
 def _refuse_another_cluster(
@@ -113,32 +146,55 @@ def _refuse_another_cluster(
         )
 
 
-def _changes(recorded: Recorded, observation: Observation) -> _Changes:
+def _refuse_without_base(sorted_out: ThreeWay, recorded: Recorded, name: str) -> None:
+    """Nobody can tell what changed in Git from what changed in the cluster."""
+    if not sorted_out.conflicts:
+        return
+    why, remedy = "has no untouched commit of an export", ""
+    if is_shallow(recorded.tree.repo):
+        why = "is cut off before the last export"
+        remedy = "git fetch --unshallow (in CI: fetch-depth 0), or "
+    raise RefusedError(
+        f"cluster {name}: {len(sorted_out.conflicts)} objects differ from Git, and its history "
+        f"{why}, so nobody can tell which side changed; nothing was written",
+        hint=f"{remedy}say --cluster-wins if the cluster is right wherever they differ",
+    )
+
+
+def _changes(sides: Sides, sorted_out: ThreeWay) -> _Changes:
     """Which files must change so that Git says what the cluster is.
 
     A file that a person moved or reformatted stays where and as it is while it says the same.
     """
-    changes = _Changes()
-    seen = observation.state.entries
-    before = recorded.state.entries
-    for ref, entry in seen.items():
-        old = before.get(ref)
-        if old is not None and old.fingerprint == entry.fingerprint:
+    changes = _Changes(after=dict(sides.git))
+    gone = [ref for ref in sorted_out.written if ref not in sides.live]
+    for ref in gone:
+        changes.files[sides.path(ref)] = None
+        del changes.after[ref]
+    for ref in sorted_out.written:
+        if ref not in sides.live:
             continue
-        path = old.path if old else entry.path
-        data = observation.bodies.get(entry.fingerprint)
-        if data is None:
-            # The body is in Git already, under another object's path.
-            data = recorded.tree.blob(entry.fingerprint)
-        reason = objection(path, data)
+        path, data = sides.path(ref), sides.live_bytes(ref)
+        reason = objection(path, data) or _in_the_way(ref, path, sides, changes)
         if reason:
             changes.gaps.append(Gap(ref, reason))
         else:
             changes.files[path] = data
-    for ref, old in before.items():
-        if ref not in seen and observation.state.gap_for(ref) is None:
-            changes.files[old.path] = None
+            changes.after[ref] = sides.live[ref]
+    refused = {gap.ref for gap in changes.gaps}
+    kept = sorted_out.verdicts.keys() - (set(sorted_out.written) - refused)
+    for ref, base in unlike(changes.after, sides.base or {}, kept).items():
+        changes.held[ref] = Held(base, sides.path(ref))
     return changes
+
+
+def _in_the_way(ref: Ref, path: str, sides: Sides, changes: _Changes) -> str | None:
+    """Say what a new file would overwrite; None if its place is free."""
+    files = changes.files
+    taken = files[path] is not None if path in files else path in sides.recorded.tree.files
+    if ref in sides.git or not taken:
+        return None
+    return f"{path} holds another object: move that one to a place of its own"
 
 
 def _refuse_shrinking(
@@ -153,38 +209,53 @@ def _refuse_shrinking(
         )
 
 
-def _account(
-    changes: _Changes, tree: Tree, observation: Observation, gaps: tuple[Gap, ...]
-) -> None:
+def _account(changes: _Changes, sides: Sides) -> None:
     """Add the recovery files to the changes where they differ."""
+    observation, tree = sides.observation, sides.recorded.tree
+    in_git = by_kind([*changes.after, *(sides.authored & sides.recorded.state.entries.keys())])
     coverage = Coverage(
         uid=observation.identity.uid,
         version=observation.identity.version,
-        kinds=tuple((kind.resource, kind.objects) for kind in observation.kinds),
-        omissions=observation.state.omissions,
-        gaps=gaps,
+        kinds=tuple(
+            (kind.resource, in_git.get(kind.resource.group_kind, 0)) for kind in observation.kinds
+        ),
+        omissions=sides.omissions,
+        gaps=tuple(sorted({*observation.state.gaps, *changes.gaps})),
+        generated=observation.generated,
     )
-    files: Mapping[str, bytes] = {
+    files: Mapping[str, bytes | None] = {
         COVERAGE: write_coverage(coverage),
         IMAGES: write_images(observation.images, observation.digests, tree.images()),
+        PENDING: write_pending(changes.held),
     }
     for path, data in files.items():
-        if tree.files.get(path) != tree.repo.blob_id(data):
+        if tree.files.get(path) != (None if data is None else tree.repo.blob_id(data)):
             changes.files[path] = data
 
 
-def _message(name: str, files: Mapping[str, bytes | None]) -> str:
-    written = sum(data is not None for data in files.values())
-    deleted = len(files) - written
-    return f"Export {name}: {written} written, {deleted} deleted"
+def _message(name: str, changes: _Changes, sorted_out: ThreeWay) -> str:
+    written = sum(data is not None for data in changes.files.values())
+    parts = [f"{written} written", f"{len(changes.files) - written} deleted"]
+    if sorted_out.pending:
+        parts.append(f"{len(sorted_out.pending)} pending")
+    if sorted_out.conflicts:
+        parts.append(f"{len(sorted_out.conflicts)} in conflict")
+    return f"Export {name}: {', '.join(parts)}"
 
 
-def _trailers(name: str, observation: Observation) -> dict[str, str]:
-    """What is true of this moment and therefore in no file."""
+def _trailers(name: str, observation: Observation, tree: Tree, changes: _Changes) -> dict[str, str]:
+    """What is true of this moment and therefore in no file, and by which files to know it again."""
     identity = observation.identity
+    files = dict(tree.files)
+    for path, data in changes.files.items():
+        if data is None:
+            files.pop(path, None)
+        else:
+            files[path] = tree.repo.blob_id(data)
     trailers = {
         "Cluster": name,
         "Cluster-UID": identity.uid,
+        "Cluster-Files": files_digest(files),
         "Kubernetes-Version": identity.version,
         "Resource-Version": identity.revision,
         "Objects": str(len(observation.state.entries)),

@@ -16,6 +16,7 @@ from gitops_dr.engine.prepare import prepare
 from gitops_dr.events import Emit, silent
 from gitops_dr.planning.plan import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
+from gitops_dr.rules.completion import is_held_back
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""
@@ -52,6 +53,12 @@ def rebuild(
 
     after = examine(connection, planned.goal.target, prepared.examined.recorded.tree, emit=emit)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps])
-    meant = prepared.chosen if intent.selection else None
-    differences = tuple(d for d in after.differences if meant is None or d.ref in meant)
-    return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps))
+    held = tuple(d for d in after.differences if is_held_back(d))
+    left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
+    differences = tuple(
+        difference
+        for difference in after.differences
+        if difference.ref not in left_alone
+        and (not intent.selection or difference.ref in prepared.chosen)
+    )
+    return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)

@@ -1,14 +1,12 @@
-"""Kubeconfigs of every kind of brokenness, credentials, failures of servers, and what is repeated."""
+"""Broken kubeconfigs, credentials, failures of servers, and what is sent a second time."""
 
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
 import pytest
 import yaml
-from kubernetes.config import incluster_config
 from fake_api import (
     FakeApi,
     broken,
@@ -21,6 +19,7 @@ from fake_api import (
     truncated,
     write_kubeconfig,
 )
+from kubernetes.config import incluster_config
 
 from gitops_dr.cluster import connect as connecting
 from gitops_dr.cluster.connect import ApiError, Connection, connect
@@ -45,7 +44,9 @@ def _nobody_is_home(tmp_path, monkeypatch):
 def test_without_kubeconfig_and_outside_a_cluster_it_says_both():
     with pytest.raises(UsageError) as caught:
         connect()
-    assert caught.value.message == "cluster: no kubeconfig was found, and we are not inside a cluster"
+    assert (
+        caught.value.message == "cluster: no kubeconfig was found, and we are not inside a cluster"
+    )
     assert "--kubeconfig" in caught.value.hint
 
 
@@ -70,7 +71,9 @@ def test_in_a_pod_without_a_token_it_says_so(monkeypatch, tmp_path):
 def test_in_a_pod_its_service_account_is_used(monkeypatch, tmp_path):
     for setting, content in (("TOKEN", "in-cluster-token"), ("CERT", "certificate")):
         (tmp_path / setting).write_text(content)
-        monkeypatch.setattr(incluster_config, f"SERVICE_{setting}_FILENAME", str(tmp_path / setting))
+        monkeypatch.setattr(
+            incluster_config, f"SERVICE_{setting}_FILENAME", str(tmp_path / setting)
+        )
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     connection = connect()
@@ -148,12 +151,16 @@ def test_a_kubeconfig_without_current_context_needs_one_named(tmp_path):
 
 def test_a_current_context_that_is_gone_is_named(tmp_path):
     file = write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
-    file.write_bytes(file.read_bytes().replace(b'"current-context":"fake"', b'"current-context":"x"'))
+    file.write_bytes(
+        file.read_bytes().replace(b'"current-context":"fake"', b'"current-context":"x"')
+    )
     with pytest.raises(UsageError, match="context 'x'"):
         connect(file)
 
 
-def test_the_environment_names_several_files_and_missing_ones_are_passed_over(tmp_path, monkeypatch):
+def test_the_environment_names_several_files_and_missing_ones_are_passed_over(
+    tmp_path, monkeypatch
+):
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1/")
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'missing'}:{tmp_path / 'config'}")
     found = connect()
@@ -290,7 +297,9 @@ def test_a_request_says_what_it_is_and_gives_back_the_bytes(api, connection):
     assert "Authorization" not in request.headers
 
 
-def test_a_server_that_is_not_there_is_named_with_the_request(tmp_path, monkeypatch, api, connection):
+def test_a_server_that_is_not_there_is_named_with_the_request(
+    tmp_path, monkeypatch, api, connection
+):
     api.stop()
     error = failure(connection, "/version")
     assert error.status == 0
@@ -313,7 +322,11 @@ def test_a_server_that_is_not_there_is_named_with_the_request(tmp_path, monkeypa
 def test_a_refusal_has_the_servers_own_words(api, connection, status, reason, hint):
     api.on("/api/v1/pods", refusal(status, reason, f"the server says {reason}"))
     error = failure(connection)
-    assert (error.status, error.reason, error.message) == (status, reason, f"the server says {reason}")
+    assert (error.status, error.reason, error.message) == (
+        status,
+        reason,
+        f"the server says {reason}",
+    )
     assert hint in error.hint
     assert bool(error.hint) == bool(hint)
 
@@ -324,7 +337,8 @@ def test_an_expired_list_says_where_to_go_on(api, connection):
 
 
 @pytest.mark.parametrize(
-    "body", [f"<html>{SECRET}</html>", f'{{"kind": "Secret", "message": "{SECRET}"}}', f'"{SECRET}"', ""]
+    "body",
+    [f"<html>{SECRET}</html>", f'{{"kind": "Secret", "message": "{SECRET}"}}', f'"{SECRET}"', ""],
 )
 def test_a_body_that_is_no_status_is_never_quoted(api, connection, body):
     api.on("/api/v1/pods", text(404, body))
@@ -396,7 +410,7 @@ def test_a_read_that_breaks_every_time_is_no_answer(api, connection):
 
 def test_the_read_timeout_counts(api, connection):
     api.on("/version", silence())
-    with pytest.raises(ApiError, match="no answer to GET /version: .*timed out") as caught:
+    with pytest.raises(ApiError, match=r"no answer to GET /version: .*timed out") as caught:
         connection.request("GET", "/version", read_timeout=0.05)
     assert caught.value.status == 0
     assert len(api.requests) == 3

@@ -1,4 +1,4 @@
-"""The recovery files: read back as written, unchanged when nothing changed, refused when unsound."""
+"""The recovery files: read back as written, the same for the same, refused when unsound."""
 
 from typing import Any
 
@@ -31,6 +31,7 @@ COVERAGE = Coverage(
         Omission(Ref("", "Event", "", ANY), "events", "Tells what happened: not what is."),
     ),
     gaps=(Gap(Ref("example.com", "Shop", "", ANY), "403 Forbidden"),),
+    generated={Ref("example.com", "Shop", "", "main"): (("", "Pod"), ("apps", "Deployment"))},
 )
 PATH = "clusters/prod/recovery/coverage.yaml"
 
@@ -46,11 +47,19 @@ def test_coverage_is_read_back_as_it_was_written() -> None:
 
 
 def test_what_coverage_looks_like() -> None:
-    assert write_coverage(Coverage("u", "v1.37.2", ((PODS, 1),), gaps=COVERAGE.gaps)).decode() == (
+    coverage = Coverage(
+        "u", "v1.37.2", ((PODS, 1),), gaps=COVERAGE.gaps, generated=COVERAGE.generated
+    )
+    assert write_coverage(coverage).decode() == (
         "format: 1\n"
         "gaps:\n"
         "- reason: 403 Forbidden\n"
         "  ref: Shop.example.com/*\n"
+        "generated:\n"
+        "- kinds:\n"
+        "  - Pod\n"
+        "  - Deployment.apps\n"
+        "  owner: Shop.example.com/main\n"
         "kinds:\n"
         '- group: ""\n'
         "  kind: Pod\n"
@@ -80,6 +89,9 @@ REFS = st.builds(Ref, st.sampled_from(["", "apps", "a.b"]), WORD, st.just("") | 
         ).map(tuple),
         st.lists(st.builds(Omission, REFS, TEXT, TEXT)).map(tuple),
         st.lists(st.builds(Gap, REFS, TEXT)).map(tuple),
+        st.dictionaries(
+            REFS, st.lists(st.tuples(st.sampled_from(["", "a.b"]), WORD), min_size=1).map(tuple)
+        ),
     )
 )
 @settings(deadline=None)
@@ -113,6 +125,10 @@ BROKEN: list[Any] = [
     {"gaps": [{"ref": "Secret/*"}]},
     {"gaps": [{"ref": "Secret/*", "reason": [1]}]},
     {"gaps": 3},
+    {"generated": 3},
+    {"generated": [{"owner": "Shop", "kinds": ["Pod"]}]},
+    {"generated": [{"owner": "Shop/a"}]},
+    {"generated": [{"owner": "Shop/a", "kinds": [1]}]},
 ]
 
 
@@ -122,6 +138,12 @@ def test_what_is_no_coverage_is_refused_with_its_path(broken: Any) -> None:
     with pytest.raises(RepositoryError, match=f"^{PATH}: not a coverage file: ") as caught:
         read_coverage(canonical(document | broken), PATH)
     assert caught.value.hint
+
+
+def test_coverage_from_before_operators_were_noted_is_read() -> None:
+    document = parse_document(write_coverage(COVERAGE), PATH)
+    del document["generated"]
+    assert read_coverage(canonical(document), PATH).generated == {}
 
 
 @pytest.mark.parametrize("missing", ["source", "kinds", "omissions", "gaps"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gitops_dr.errors import ExitCode, ManifestError
 from gitops_dr.manifests import parse as parsing
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.limits import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS
+from gitops_dr.manifests.limits import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
 from gitops_dr.manifests.parse import parse, parse_document, parse_documents
 from gitops_dr.manifests.scalars import as_json
 
@@ -38,6 +38,7 @@ REFUSED = {
         7,
         "<< brings the key 'k' a second time",
     ),
+    "two merges": (HEAD + "a: &a {k: 1}\nd:\n  <<: *a\n  <<: *a\n", 7, "<< a second time"),
     "merge of a string": (HEAD + "data:\n  <<: x\n", 6, ""),
     "tag of another type": (HEAD + "data:\n  k: !!binary YQ==\n", 6, "the tag !!binary"),
     "tag that runs code": (
@@ -288,7 +289,7 @@ def only_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
         raise _CarefulReadingError
 
-    monkeypatch.setattr(parsing, "_read_documents", refuse)
+    monkeypatch.setattr(parsing, "read_documents", refuse)
 
 
 @pytest.mark.usefixtures("only_quick")
@@ -332,6 +333,10 @@ def test_nesting_has_a_limit() -> None:
     assert parse_document(_nested(MAX_DEPTH - 1).encode(), PATH)
     with pytest.raises(ManifestError, match=f"nested deeper than {MAX_DEPTH}"):
         parse_document(_nested(MAX_DEPTH + 2).encode(), PATH)
+    half = MAX_DEPTH // 2 + 2
+    text = f"a: &x {'[' * half}{']' * half}\nb: {'[' * half}*x{']' * half}\n"
+    with pytest.raises(ManifestError, match="nested deeper"):
+        parse_document(text.encode(), PATH)
 
 
 HOSTILE = {
@@ -340,6 +345,20 @@ HOSTILE = {
     "never closed": "k: " + "{" * 100_000,
     "many dashes": "- " * 100_000 + "a\n",
     "many aliases": "a: &a 1\nb: [" + "*a, " * (MAX_ALIASES + 1) + "]\n",
+    "long string, many aliases": "a: &a "
+    + "x" * 200_000
+    + "\nb: ["
+    + "*a, " * (MAX_ALIASES - 1)
+    + "]\n",
+    "long key, many aliases": "a: &a {"
+    + "x" * 900
+    + ": 1}\nb: ["
+    + "*a, " * (MAX_ALIASES - 1)
+    + "]\n",
+    "long string, nested aliases": f"a0: &a0 {'x' * 20_000}\n"
+    + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
+    "aliases right after a colon": f'a0: {{"k":&a0 {"x" * 20_000}}}\n'
+    + "".join(f"a{i}: {{'k':&a{i} [{f"{{'k':*a{i - 1}}}, " * 9}]}}\n" for i in range(1, 7)),
     "many laughs": "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)),
     "long list, many aliases": "a: &a [" + "0, " * 200_000 + "]\nb: [" + "*a, " * 9000 + "]\n",
@@ -353,6 +372,7 @@ HOSTILE = {
         for i in range(1, 12)
     ),
     "many values in one line": "k: {" + ", ".join(f"k{i}: 1" for i in range(300_000)) + "}\n",
+    "many values": "k:\n" + " - a\n" * (MAX_NODES + 1),
     "many documents": "---\nk: 1\n" * (MAX_DOCUMENTS + 2),
 }
 

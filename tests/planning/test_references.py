@@ -447,6 +447,33 @@ def test_a_binding_completes_its_accounts() -> None:
     assert relations.completes == (parse_ref("ServiceAccount/shop/a"),)
 
 
+OWNED = {
+    "metadata": {
+        "ownerReferences": [
+            {"apiVersion": "shop.io/v1", "kind": "Shop", "name": "main", "uid": "u"}
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("ref", "owners"),
+    [
+        ("ConfigMap/shop/a", {"Shop.shop.io/shop/main", "Shop.shop.io/main"}),
+        (f"ClusterRole.{RBAC}/a", {"Shop.shop.io/main"}),
+        # It comes before its owner, who would make an empty one.
+        ("PersistentVolumeClaim/shop/a", set()),
+    ],
+)
+def test_an_object_comes_after_its_owners(ref: str, owners: set[str]) -> None:
+    relations = references(parse_ref(ref), OWNED, "things")
+    needs = {str(need.ref): need for need in relations.needs if need.ref.kind == "Shop"}
+    assert needs.keys() == owners
+    # A cycle through it can be broken, and an owner that is nowhere is not reported twice.
+    assert not any(need.hard or need.ready for need in needs.values())
+    assert {need.ref for need in needs.values()} <= relations.optional
+
+
 @pytest.mark.parametrize(
     ("spec", "has_data"),
     [
@@ -522,7 +549,7 @@ def test_every_row_says_why_and_where_from(row: dict[str, Any]) -> None:
     assert row["because"]
     assert row["link"].startswith("https://")
     known = {"from", "path", "name", "when", "to", "namespace", "default", "ready", "hard"}
-    known |= {"optional", "completes", "data", "because", "link", "kind", "names"}
+    known |= {"optional", "completes", "data", "because", "link", "kind", "names", "except"}
     assert set(row) <= known
     paths = row.get("path", [])
     for path in [paths] if isinstance(paths, str) else paths:

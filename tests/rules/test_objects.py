@@ -138,6 +138,7 @@ def leaves(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def named_by(row: Row) -> list[tuple[Any, ...]]:
     paths = list(row.drop)
     paths += [rule.path for rule in (row.drop_items, row.drop_unowned) if rule]
+    paths += row.put or ()
     return [parse_fieldpath(path) for path in paths]
 
 

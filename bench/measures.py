@@ -1,0 +1,245 @@
+"""The measures themselves: each runs the real command, and its floor beside it. Starts processes.
+
+Runs of a command and of its floor alternate, and the best of each counts, so that what else the
+machine does falls on both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from clusters import HERE, Cluster, cluster, say
+from process import Run, run
+from results import MEMORY_MB, MEMORY_OBJECTS, START, Measure
+
+COMMAND = Path(sys.executable).with_name("gitops-dr")
+NAME = "bench"
+LISTS_AT_ONCE = 4
+CREATES_AT_ONCE = (8, 16)
+
+
+def observing(count: int, repeat: int, folder: Path) -> list[Measure]:
+    """Export and drift on a cluster of ``count`` objects, against lists and git alone."""
+    with cluster(count) as measured:
+        return _observing(measured, count, repeat, folder)
+
+
+def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list[Measure]:
+    repository = folder / "repository"
+    _new_repository(repository)
+    say(f"{count} objects: exporting once, so that everything is warm")
+    exported = _gitops_dr(measured, "export", repository)
+    paths, stream = folder / "paths", folder / "stream"
+    paths.write_bytes(_python("files.py", "paths", repository).out)
+    stream.write_bytes(_python("files.py", "stream", repository).out)
+
+    def lists(*flags: str) -> float:
+        flags = ("--at-once", str(LISTS_AT_ONCE), *flags)
+        listed = _python("bare.py", "list", measured.kubeconfig, paths, *flags)
+        return float(json.loads(listed.out)["seconds"])
+
+    def exact_lists() -> float:
+        return lists("--exact")
+
+    def first_export() -> Run:
+        fresh = folder / "first"
+        _new_repository(fresh)
+        made = _gitops_dr(measured, "export", fresh)
+        shutil.rmtree(fresh)
+        return made
+
+    say("first export")
+    first, first_floor = _alternate(
+        repeat, first_export, lambda: exact_lists() + _bare_git(folder, stream)
+    )
+    say("unchanged export")
+    again, again_floor = _alternate(
+        repeat, lambda: _gitops_dr(measured, "export", repository), exact_lists
+    )
+    if any(json.loads(each.out)["created"] for each in again):
+        say("not unchanged: an export of an unchanged cluster made a commit")
+    say("clean drift")
+    drift, drift_floor = _alternate(
+        repeat, lambda: _gitops_dr(measured, "drift", repository, may_end_with=(0, 1)), lists
+    )
+    say("kubectl get -o yaml")
+    kinds = ",".join(_kubectl_name(path) for path in paths.read_text().split())
+    kubectl = _kubectl(measured, "get", "-A", "-o", "yaml", kinds)
+    objects = f"{json.loads(exported.out)['objects']} exported of {count} created"
+    start = run([COMMAND, "--version"])
+    return [
+        _compared("first export", first, first_floor, 1.5, START, note=objects),
+        _compared("unchanged export", again, again_floor, 2.5, START),
+        _compared("clean drift", drift, drift_floor, 2.5, START, note=_difference(drift)),
+        Measure("kubectl get -o yaml, same kinds", kubectl.seconds, loads=[kubectl.load]),
+        Measure("gitops-dr --version", start.seconds, loads=[start.load]),
+        _memory("first export", first, count),
+        _memory("unchanged export", again, count),
+        _memory("clean drift", drift, count),
+        Measure("memory: kubectl get", kubectl.peak_mb, unit="MB"),
+    ]
+
+
+def rebuilding(count: int, repeat: int, folder: Path) -> list[Measure]:
+    """A rebuild of ``count`` objects into a fresh lab, against bare requests into another."""
+    repository, lines = folder / "source", folder / "lines"
+    _new_repository(repository)
+    with cluster(count) as source:
+        _gitops_dr(source, "export", repository)
+    lines.write_bytes(_python("files.py", "lines", repository).out)
+    rebuilt: list[Run] = []
+    posted: dict[int, list[dict[str, float]]] = {number: [] for number in CREATES_AT_ONCE}
+    for turn in range(repeat):
+        say(f"rebuild of {count} objects, and bare creates: {turn + 1} of {repeat}")
+        with cluster() as target:
+            flags = ("--yes", "--accept-empty-volumes")
+            made = _gitops_dr(target, "rebuild", repository, *flags, may_end_with=(0, 3))
+            rebuilt.append(made)
+        for number, runs in posted.items():
+            with cluster() as target:
+                creating = ("bare.py", "create", target.kubeconfig, lines)
+                runs.append(json.loads(_python(*creating, "--at-once", str(number)).out))
+    say("kubectl apply --server-side")
+    with cluster() as target:
+        applied = _kubectl_apply(target, lines, folder)
+    # The best number of requests at once is the floor; which one it is, a machine decides.
+    best = min(CREATES_AT_ONCE, key=lambda number: _best(posted[number]))
+    floor = [each["seconds"] for each in posted[best]]
+    others = {f"{n} at once": [each["seconds"] for each in posted[n]] for n in CREATES_AT_ONCE}
+    result = json.loads(min(rebuilt, key=lambda each: each.seconds).out)
+    done = sum(outcome["result"] == "done" for outcome in result["outcomes"])
+    note = (
+        f"{done} created by the rebuild, {posted[best][0]['objects']} by the floor ({best} at once)"
+    )
+    if not result["complete"]:
+        note += f"; not complete: {_why(result)}"
+    return [
+        _compared("rebuild, objects only", rebuilt, floor, 1.2, note=note, details=others),
+        Measure("kubectl apply --server-side, same files", applied),
+        _memory("rebuild", rebuilt, count),
+    ]
+
+
+def _best(runs: Sequence[dict[str, float]]) -> float:
+    return min(each["seconds"] for each in runs)
+
+
+def _alternate[T](
+    repeat: int, command: Callable[[], Run], floor: Callable[[], float]
+) -> tuple[list[Run], list[float]]:
+    runs, floors = [], []
+    for _ in range(repeat):
+        floors.append(floor())
+        runs.append(command())
+    return runs, floors
+
+
+def _compared(
+    name: str,
+    runs: Sequence[Run],
+    floors: Sequence[float],
+    factor: float,
+    allowance: float = 0.0,
+    *,
+    note: str = "",
+    details: dict[str, Any] | None = None,
+) -> Measure:
+    best = min(runs, key=lambda each: each.seconds)
+    phases = json.loads(best.out).get("seconds", {})
+    return Measure(
+        name,
+        best.seconds,
+        min(floors),
+        factor,
+        allowance,
+        runs=[each.seconds for each in runs],
+        floor_runs=floors,
+        loads=[each.load for each in runs],
+        note=note,
+        details={"phases": phases, "cpuSeconds": best.cpu_seconds, **(details or {})},
+    )
+
+
+def _memory(name: str, runs: Sequence[Run], count: int) -> Measure:
+    allowance = MEMORY_MB if count >= MEMORY_OBJECTS else 0.0
+    peak = max(each.peak_mb for each in runs)
+    return Measure(f"memory: {name}", peak, allowance=allowance, unit="MB")
+
+
+def _difference(runs: Sequence[Run]) -> str:
+    documents = [json.loads(each.out) for each in runs]
+    found = max(len(each["differences"]) for each in documents)
+    return "" if not found else f"not clean: {found} differences, {_why(documents[0])}"
+
+
+def _why(document: dict[str, Any]) -> str:
+    """The first of what differs, so that a result that means nothing is seen as such."""
+    for difference in document["differences"]:
+        ref = difference["ref"]
+        return f"{ref['kind']}/{ref['namespace']}/{ref['name']} is {difference['state']}"
+    for gap in document["gaps"]:
+        return f"{gap['ref']['kind']}/{gap['ref']['name']}: {gap['reason']}"
+    return "an object was not ready"
+
+
+# -- the command and the floors ----------------------------------------------------------------
+
+
+def _gitops_dr(
+    reach: Cluster, verb: str, repository: Path, *flags: str, may_end_with: Sequence[int] = (0,)
+) -> Run:
+    where = ("--repo", repository, "--kubeconfig", reach.kubeconfig)
+    return run([COMMAND, verb, *where, "-q", "-o", "json", *flags], may_end_with=may_end_with)
+
+
+def _new_repository(folder: Path) -> None:
+    run([COMMAND, "init", folder, "--cluster", NAME])
+
+
+def _python(script: str, *arguments: str | Path) -> Run:
+    return run([sys.executable, HERE / script, *arguments])
+
+
+def _bare_git(folder: Path, stream: Path) -> float:
+    """Seconds for ``git fast-import`` and checkout of the files in ``stream``."""
+    fresh = folder / "bare"
+    run(["git", "init", "-q", fresh])
+    # Deltas would cost it a third of its time; the product does without them, and so does this.
+    imported = run(["git", "fast-import", "--quiet", "--depth=0"], cwd=fresh, stdin=stream)
+    checked_out = run(["git", "checkout", "-q", "main"], cwd=fresh)
+    shutil.rmtree(fresh)
+    return imported.seconds + checked_out.seconds
+
+
+def _kubectl_name(path: str) -> str:
+    """``/apis/apps/v1/deployments`` as ``deployments.v1.apps``."""
+    parts = path.strip("/").split("/")
+    return parts[-1] if parts[0] == "api" else f"{parts[-1]}.{parts[2]}.{parts[1]}"
+
+
+def _kubectl(reach: Cluster, *arguments: str | Path) -> Run:
+    command = (reach.kubectl, "--kubeconfig", reach.kubeconfig, *arguments)
+    return run(command, stdout=Path(os.devnull))
+
+
+def _kubectl_apply(target: Cluster, lines: Path, folder: Path) -> float:
+    """Seconds for ``kubectl apply``, what the others need first."""
+    seconds = 0.0
+    waves: dict[int, list[Any]] = {}
+    for line in lines.read_text().splitlines():
+        wave, _, body = json.loads(line)
+        waves.setdefault(wave, []).append(body)
+    for wave, bodies in sorted(waves.items()):
+        place = folder / f"wave-{wave}"
+        place.mkdir()
+        for number, body in enumerate(bodies):
+            (place / f"{number:06d}.json").write_text(json.dumps(body))
+        apply = ("apply", "--server-side", "-f", place)
+        seconds += _kubectl(target, *apply).seconds
+    return seconds

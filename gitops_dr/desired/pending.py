@@ -1,0 +1,85 @@
+"""The recovery file ``pending.yaml``: where a commit holds what the cluster never was. Pure.
+
+It is there only while there is something in it. For each such object it keeps the fingerprint that
+the cluster's version had when Git and the cluster last agreed: the base of the next three-way
+comparison, which the commit itself cannot show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitops_dr.errors import RepositoryError
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.parse import parse_document
+from gitops_dr.model import Ref
+
+FORMAT = 1
+PENDING = "recovery/pending.yaml"
+
+_FINGERPRINT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One object whose version in Git is not the cluster's."""
+
+    base: str
+    """Fingerprint of the version on which both last agreed; empty if neither had the object."""
+    path: str
+    """Where its manifest is, or was, below ``clusters/<cluster>/``."""
+
+
+def write_pending(held: Mapping[Ref, Held]) -> bytes | None:
+    """Write the bytes of ``pending.yaml``; None if it should not be there."""
+    if not held:
+        return None
+    objects = [
+        {
+            "base": entry.base,
+            "group": ref.group,
+            "kind": ref.kind,
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "path": entry.path,
+        }
+        for ref, entry in sorted(held.items())
+    ]
+    return canonical({"format": FORMAT, "objects": objects})
+
+
+def read_pending(data: bytes, path: str) -> dict[Ref, Held]:
+    """Read ``pending.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
+    document = parse_document(data, path)
+    found = document.get("format")
+    if found != FORMAT:
+        raise RepositoryError(
+            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
+            hint="use the version of gitops-dr that wrote it, or a newer one",
+        )
+    held: dict[Ref, Held] = {}
+    try:
+        for entry in document["objects"]:
+            ref = Ref(*(_text(entry[key]) for key in ("group", "kind", "namespace", "name")))
+            held[ref] = Held(_fingerprint(entry["base"]), _text(entry["path"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RepositoryError(
+            f"{path}: not a file of pending changes: {type(error).__name__}: {error}",
+            hint="restore it from the last commit of gitops-dr export",
+        ) from error
+    return held
+
+
+def _fingerprint(value: object) -> str:
+    text = _text(value)
+    if not _FINGERPRINT.fullmatch(text):
+        raise ValueError(f"{text!r} is no fingerprint")
+    return text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value

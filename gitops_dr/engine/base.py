@@ -1,0 +1,77 @@
+"""Finds what the cluster was when Git and it last agreed: the base of a three-way comparison.
+
+It is what the newest export commit holds, but for the objects whose version in Git the cluster
+never had; for those the commit says so itself, in ``pending.yaml``. Reads from the repository only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitops_dr.desired.pending import PENDING, Held, read_pending
+from gitops_dr.engine.recorded import Recorded, read_state, read_tree
+from gitops_dr.manifests.parse import parse
+from gitops_dr.model import Body, Entry, Ref
+from gitops_dr.repository.history import newest_export
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The cluster's side of the last recovery point."""
+
+    export: Recorded | None
+    """What that commit holds; None before the first export, when both had nothing."""
+    held: Mapping[Ref, Held]
+
+    @property
+    def entries(self) -> Mapping[Ref, Entry]:
+        """What the commit holds."""
+        return self.export.state.entries if self.export else {}
+
+    @property
+    def fingerprints(self) -> dict[Ref, str]:
+        """Ref to fingerprint; what was absent then is not among them."""
+        found = {ref: entry.fingerprint for ref, entry in self.entries.items()}
+        found |= {ref: held.base for ref, held in self.held.items()}
+        return {ref: fingerprint for ref, fingerprint in found.items() if fingerprint}
+
+    def path(self, ref: Ref) -> str | None:
+        """Where the object's manifest was, below the cluster's folder."""
+        known = self.held.get(ref) or self.entries.get(ref)
+        return known.path if known else None
+
+    def body(self, ref: Ref) -> Body | None:
+        """The object as it was; None if it was absent.
+
+        Raises ``RepositoryError`` if Git does not have it: nobody ever committed the canonical
+        bytes of a file that a person had reformatted.
+        """
+        held = self.held.get(ref)
+        if self.export is None:
+            return None
+        if held is not None:
+            return parse(self.export.tree.blob(held.base), held.path) if held.base else None
+        known = [ref] if ref in self.entries else []
+        return next((body for _, body in self.export.bodies(known)), None)
+
+
+FIRST = Base(None, {})
+"""The base of a first export."""
+
+
+def find_base(recorded: Recorded, cluster: str) -> Base | None:
+    """Find the base for what ``recorded`` holds; None if its history has no export of the cluster.
+
+    Raises ``RepositoryError`` if what the export left cannot be read.
+    """
+    tree = recorded.tree
+    commit = newest_export(tree.repo, tree.commit, cluster=cluster, prefix=tree.prefix)
+    if commit is None:
+        return None
+    then = read_tree(tree.repo, commit, tree.prefix)
+    # Mostly it holds the very files of today, which need not be opened again.
+    export = recorded if then.files == tree.files else read_state(then, recorded.state)
+    blob = then.files.get(PENDING)
+    held = read_pending(then.blob(blob), f"{tree.prefix}/{PENDING}") if blob else {}
+    return Base(export, held)

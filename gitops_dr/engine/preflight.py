@@ -1,0 +1,65 @@
+"""Finds what a target cannot take before anything is written to it. Reads from the cluster only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.discover import Discovery
+from gitops_dr.cluster.openapi import schemas
+from gitops_dr.manifests.schema import Schemas, unknown_fields
+from gitops_dr.model import Body, Ref
+
+_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+
+
+@dataclass(slots=True)
+class Preflight:
+    """Looks at each object that would be created, one at a time.
+
+    ``fields`` asks the target's schemas too, which is worth its time only where the target is of
+    another version than the source.
+    """
+
+    connection: Connection
+    discovery: Discovery
+    fields: bool
+    _provided: set[tuple[str, str, str]] = field(default_factory=set)
+    _seen: list[tuple[Ref, str]] = field(default_factory=list)
+    _unknown: dict[Ref, str] = field(default_factory=dict)
+    _schemas: dict[tuple[str, str], Schemas] = field(default_factory=dict)
+
+    def look(self, ref: Ref, version: str, body: Body) -> None:
+        """Take one object into account."""
+        self._seen.append((ref, version))
+        if ref.group_kind == _CRD:
+            self._provided |= set(_kinds_of(body))
+        elif self.fields:
+            key = (ref.group, version)
+            if key not in self._schemas:
+                self._schemas[key] = schemas(self.connection, *key)
+            found = unknown_fields(body, self._schemas[key])
+            if found:
+                self._unknown[ref] = f"the target does not know its {', '.join(found[:3])}"
+
+    def refusals(self) -> Mapping[Ref, str]:
+        """Objects that the target would refuse, with the reason, once all were looked at."""
+        served = {(r.group, r.version, r.kind) for r in self.discovery.resources}
+        kinds = {(group, kind): version for group, version, kind in served}
+        refused = dict(self._unknown)
+        possible = served | self._provided
+        for ref, version in self._seen:
+            if (ref.group, version, ref.kind) in possible:
+                continue
+            other = kinds.get(ref.group_kind)
+            instead = f"; it serves {other}" if other else ""
+            refused[ref] = f"the target does not serve this kind in version {version}{instead}"
+        return refused
+
+
+def _kinds_of(crd: Body) -> Iterable[tuple[str, str, str]]:
+    spec = crd.get("spec") or {}
+    for version in spec.get("versions") or ():
+        if version.get("served"):
+            yield spec["group"], version["name"], spec["names"]["kind"]

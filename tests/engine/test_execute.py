@@ -1,0 +1,596 @@
+"""Carrying out a plan with a scripted cluster: order, waiting, giving up, and never hanging."""
+
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from gitops_dr.cluster.connect import ApiError
+from gitops_dr.engine import execute as executing
+from gitops_dr.engine.act import Act
+from gitops_dr.engine.execute import execute
+from gitops_dr.events import PhaseEnded, PhaseStarted, StepEnded, Waiting
+from gitops_dr.model import Action, Need, Outcome, Plan, Ref, Resource, Result, Step, parse_ref
+
+KINDS = {
+    ("", "ConfigMap"),
+    ("", "Namespace"),
+    ("", "PersistentVolumeClaim"),
+    ("", "ResourceQuota"),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+}
+RESOURCES = {
+    (group, kind): Resource(group, "v1", kind, f"{kind.lower()}s", kind != "Namespace")
+    for group, kind in KINDS
+}
+
+
+def phase(ref: Ref, name: str) -> dict[str, Any]:
+    """An object as the cluster has it, in that phase."""
+    metadata = {"name": ref.name, "namespace": ref.namespace, "uid": f"uid of {ref}"}
+    return {"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "status": {"phase": name}}
+
+
+@dataclass
+class World:
+    """Stands in for ``act`` and ``watch``: attempts play their script, the test moves phases on."""
+
+    attempts: list[Ref] = field(default_factory=list)
+    times: dict[Ref, list[float]] = field(default_factory=dict)
+    scripts: dict[Ref, deque[Any]] = field(default_factory=dict)
+    phases: dict[Ref, str] = field(default_factory=dict)
+    uids: dict[Ref, str | None] = field(default_factory=dict)
+    """What ``find_uid`` said to a step that asked."""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    watchers: dict[tuple[str, str], Any] = field(default_factory=dict)
+    now: int = 0
+    most: int = 0
+
+    def act(
+        self, _connection: Any, step: Step, resource: Resource, body: Any, find_uid: Any
+    ) -> Act:
+        assert body == {"of": step.ref}
+        with self.changed:
+            self.attempts.append(step.ref)
+            self.times.setdefault(step.ref, []).append(time.monotonic())
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.changed.notify_all()
+            script = self.scripts.get(step.ref)
+            deed = (script.popleft() if len(script) > 1 else script[0]) if script else self.make
+        try:
+            return deed(step, find_uid)
+        finally:
+            with self.changed:
+                self.now -= 1
+
+    def make(self, step: Step, _find_uid: Any) -> Act:
+        stored = phase(step.ref, self.phases.get(step.ref, "Active"))
+        return Act(Outcome(step.ref, step.action, Result.DONE), stored)
+
+    def watch(self, _connection: Any, resource: Resource, seen: Any, stop: Any) -> None:
+        with self.changed:
+            self.watchers[resource.group_kind] = seen
+            self.changed.notify_all()
+        stop.wait(60)
+
+    def becomes(self, text: str, name: str) -> None:
+        """Let the watch of its kind see an object in that phase."""
+        ref = parse_ref(text)
+        self.wait_for(lambda: ref.group_kind in self.watchers)
+        self.watchers[ref.group_kind](phase(ref, name))
+
+    def wait_for(self, condition: Any) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=30)
+
+    def script(self, text: str, *deeds: Any) -> None:
+        self.scripts[parse_ref(text)] = deque(deeds)
+
+    def tried(self) -> list[str]:
+        with self.changed:
+            return [str(ref) for ref in self.attempts]
+
+
+@pytest.fixture
+def world(monkeypatch: Any) -> World:
+    made = World()
+    monkeypatch.setattr(executing, "act", made.act)
+    monkeypatch.setattr(executing, "watch", made.watch)
+    monkeypatch.setattr(executing, "_LOOK_EVERY", 0.01)
+    return made
+
+
+def fails(step: Step, _find_uid: Any) -> Act:
+    return Act(Outcome(step.ref, step.action, Result.FAILED, "refused"))
+
+
+def too_early(step: Step, _find_uid: Any) -> Act:
+    return Act(Outcome(step.ref, step.action, Result.FAILED, "not yet"), too_early=True)
+
+
+def differs(step: Step, _find_uid: Any) -> Act:
+    stored = phase(step.ref, "Pending")
+    return Act(Outcome(step.ref, step.action, Result.FAILED, "exists and differs"), stored)
+
+
+def step(text: str, *needs: Need, action: Action = Action.CREATE) -> Step:
+    return Step(parse_ref(text), action, "fingerprint", "path", "v1", needs)
+
+
+def need(text: str, *, ready: bool = False, hard: bool = False) -> Need:
+    return Need(parse_ref(text), ready=ready, hard=hard, why="spec.why")
+
+
+def load(refs: Any) -> Any:
+    for ref in refs:
+        yield ref, {"of": ref}
+
+
+def run(*steps: Step, **options: Any) -> dict[str, Outcome]:
+    outcomes = execute(None, Plan(steps), load, RESOURCES, **({"timeout": 30.0} | options))  # type: ignore[arg-type]
+    wanted = [each for each in steps if each.action is not Action.SKIP]
+    assert [outcome.ref for outcome in outcomes] == [each.ref for each in wanted]
+    return {str(outcome.ref): outcome for outcome in outcomes}
+
+
+@dataclass
+class Running:
+    """An execution in a thread of its own, for tests that act while it goes on."""
+
+    thread: threading.Thread
+    results: list[dict[str, Outcome]]
+
+    def result(self) -> dict[str, Outcome]:
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        return self.results[0]
+
+
+def start(*steps: Step, **options: Any) -> Running:
+    results: list[dict[str, Outcome]] = []
+    thread = threading.Thread(target=lambda: results.append(run(*steps, **options)))
+    thread.start()
+    return Running(thread, results)
+
+
+NS = "Namespace/shop"
+
+
+def config_map(name: Any, *needs: Need) -> Step:
+    return step(f"ConfigMap/shop/{name}", *needs)
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+
+def test_an_empty_plan_is_done():
+    assert run() == {}
+
+
+def test_steps_run_after_what_they_need(world):
+    outcomes = run(
+        step(NS), config_map("a", need(NS)), config_map("b", need("ConfigMap/shop/a"), need(NS))
+    )
+    assert world.tried() == [NS, "ConfigMap/shop/a", "ConfigMap/shop/b"]
+    assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
+
+
+def test_skipped_steps_are_not_tried_and_their_objects_count_as_there(world):
+    skipped = replace(step(NS), action=Action.SKIP)
+    assert list(run(skipped, config_map("a", need(NS, ready=True, hard=True)))) == [
+        "ConfigMap/shop/a"
+    ]
+    assert world.tried() == ["ConfigMap/shop/a"]
+
+
+def test_as_many_steps_run_at_once_as_there_are_connections(world):
+    together = threading.Barrier(executing.CONNECTIONS)
+
+    def meet(each: Step, find_uid: Any) -> Act:
+        together.wait(30)
+        return world.make(each, find_uid)
+
+    for n in range(executing.CONNECTIONS):
+        world.script(f"ConfigMap/shop/{n}", meet)
+    run(*[config_map(n) for n in range(10 * executing.CONNECTIONS)])
+    assert world.most == executing.CONNECTIONS
+
+
+def test_progress_is_told_step_by_step(world):
+    events: list[Any] = []
+    run(step(NS), config_map("a", need(NS)), emit=events.append)
+    assert events[0] == PhaseStarted("execute", 2)
+    assert isinstance(events[-1], PhaseEnded)
+    assert [str(e.outcome.ref) for e in events if isinstance(e, StepEnded)] == [
+        NS,
+        "ConfigMap/shop/a",
+    ]
+
+
+# -- failures --------------------------------------------------------------------------------------
+
+
+def test_a_failure_blocks_what_needs_it_hard_through_and_through_and_nothing_else(world):
+    world.script(NS, fails)
+    outcomes = run(
+        step(NS),
+        config_map("a", need(NS, hard=True)),
+        config_map("b", need("ConfigMap/shop/a", hard=True)),
+        config_map("soft", need(NS)),
+        config_map("soft-on-blocked", need("ConfigMap/shop/a")),
+        config_map("waits", need(NS, ready=True)),
+        config_map("free"),
+    )
+    results = {name.removeprefix("ConfigMap/shop/"): o.result for name, o in outcomes.items()}
+    assert results == {
+        NS: Result.FAILED,
+        "a": Result.BLOCKED,
+        "b": Result.BLOCKED,
+        "soft": Result.DONE,
+        "soft-on-blocked": Result.DONE,
+        "waits": Result.DONE,
+        "free": Result.DONE,
+    }
+    assert outcomes["ConfigMap/shop/a"].reason == f"needs {NS} (spec.why), which did not come"
+    assert "ConfigMap/shop/a" not in world.tried()
+
+
+def test_a_step_that_is_blocked_twice_ends_once(world):
+    for name in ("x", "y"):
+        world.script(f"ConfigMap/shop/{name}", fails)
+    events: list[Any] = []
+    both = [need(f"ConfigMap/shop/{name}", hard=True) for name in ("x", "y")]
+    outcomes = run(config_map("x"), config_map("y"), config_map("z", *both), emit=events.append)
+    assert outcomes["ConfigMap/shop/z"].result is Result.BLOCKED
+    assert len([e for e in events if isinstance(e, StepEnded)]) == 3
+
+
+def test_an_object_that_is_there_and_differs_fails_and_blocks_nobody(world):
+    world.script("Namespace/shop", differs)
+    running = start(
+        step(NS), config_map("a", need(NS, hard=True)), config_map("b", need(NS, ready=True))
+    )
+    world.wait_for(lambda: len(world.attempts) == 2)
+    world.becomes(NS, "Active")
+    outcomes = running.result()
+    assert world.tried() == [NS, "ConfigMap/shop/a", "ConfigMap/shop/b"]
+    assert outcomes[NS].result is Result.FAILED
+    assert outcomes[NS].reason == "exists and differs"
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_a_failure_is_not_painted_over_by_its_readiness(world):
+    world.script("PersistentVolumeClaim/shop/c", differs)
+    outcomes = run(step("PersistentVolumeClaim/shop/c"), timeout=0.02)
+    assert outcomes["PersistentVolumeClaim/shop/c"].result is Result.FAILED
+
+
+def test_a_step_that_breaks_us_fails_and_the_others_go_on(world):
+    def breaks(_step: Step, _find_uid: Any) -> Act:
+        raise KeyError("uid")
+
+    world.script(NS, breaks)
+    unknown = step("Unknown.example.com/shop/x")
+    outcomes = run(step(NS), unknown, config_map("a"))
+    assert outcomes[NS].result is Result.FAILED
+    assert outcomes[NS].reason == "KeyError: 'uid'"
+    assert outcomes["Unknown.example.com/shop/x"].result is Result.FAILED
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+# -- readiness -------------------------------------------------------------------------------------
+
+
+def test_who_needs_readiness_waits_until_the_watch_says_so(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    running = start(
+        step(NS), config_map("exists", need(NS)), config_map("ready", need(NS, ready=True))
+    )
+    world.wait_for(lambda: len(world.attempts) == 2)
+    assert world.tried() == [NS, "ConfigMap/shop/exists"]
+    world.becomes(NS, "Pending")
+    world.becomes("Namespace/of-somebody-else", "Active")
+    world.becomes(NS, "Active")
+    outcomes = running.result()
+    assert world.tried()[-1] == "ConfigMap/shop/ready"
+    assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
+
+
+def test_the_watch_may_be_faster_than_the_answer(world):
+    """What it saw is newer than what the answer of the create says."""
+
+    def slowly(each: Step, find_uid: Any) -> Act:
+        world.becomes(NS, "Active")
+        return world.make(each, find_uid)
+
+    world.phases[parse_ref(NS)] = "Pending"
+    world.script(NS, slowly)
+    assert run(step(NS), config_map("a", need(NS, ready=True)))[NS].result is Result.DONE
+
+
+def test_the_end_waits_for_everything_to_be_ready(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    events: list[Any] = []
+    told = threading.Event()
+
+    def emit(event: Any) -> None:
+        events.append(event)
+        if isinstance(event, Waiting):
+            told.set()
+
+    running = start(step(NS), emit=emit)
+    assert told.wait(30)
+    assert running.thread.is_alive()
+    world.becomes(NS, "Active")
+    assert running.result()[NS].result is Result.DONE
+    waiting = next(event for event in events if isinstance(event, Waiting))
+    assert waiting == Waiting(parse_ref(NS), "is Pending")
+
+
+def test_after_the_timeout_it_goes_on_without(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    outcomes = run(step(NS), config_map("a", need(NS, ready=True, hard=True)), timeout=0.05)
+    assert outcomes[NS].result is Result.UNREADY
+    assert outcomes[NS].reason == "is Pending"
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_the_latest_reason_is_given(world):
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases[parse_ref(claim)] = "Pending"
+    running = start(step(claim))
+    world.wait_for(lambda: world.attempts)
+    world.becomes(claim, "Lost")
+    outcome = running.result()[claim]
+    assert (outcome.result, outcome.reason) == (Result.UNREADY, "is Lost")
+
+
+def test_what_will_never_be_ready_is_not_waited_for(world):
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases[parse_ref(claim)] = "Lost"
+    outcomes = run(step(claim), config_map("a", need(claim, ready=True)), timeout=3600)
+    assert outcomes[claim].result is Result.UNREADY
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_what_became_ready_after_all_is_done(world):
+    """Its time was over, but others still had theirs."""
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases |= {parse_ref(claim): "Lost", parse_ref(NS): "Pending"}
+    running = start(step(claim), step(NS), config_map("a", need(claim, ready=True)))
+    world.wait_for(lambda: parse_ref("ConfigMap/shop/a") in world.attempts)
+    world.becomes(claim, "Bound")
+    world.becomes(NS, "Active")
+    assert running.result()[claim].result is Result.DONE
+
+
+def test_a_claim_that_binds_late_is_ready_as_it_is(world):
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases[parse_ref(claim)] = "Pending"
+    assert run(step(claim), late_binding=lambda body: True)[claim].result is Result.DONE
+
+
+def test_a_class_that_cannot_be_read_does_not_stop_the_rest(world):
+    def refused(_claim: Any) -> bool:
+        raise ApiError("storageclasses is forbidden", status=403)
+
+    claim = "PersistentVolumeClaim/shop/c"
+    outcomes = run(step(claim), config_map("a"), late_binding=refused, timeout=0.05)
+    assert outcomes[claim].result is Result.UNREADY
+    assert outcomes[claim].reason == "storageclasses is forbidden"
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_only_kinds_that_become_ready_are_watched(world):
+    run(step(NS), config_map("a"))
+    world.wait_for(lambda: world.watchers)
+    assert set(world.watchers) == {("", "Namespace")}
+
+
+# -- too early -------------------------------------------------------------------------------------
+
+
+def test_what_came_too_early_is_tried_again(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    world.script("ConfigMap/shop/a", too_early, too_early, world.make)
+    outcomes = run(config_map("a"), config_map("b", need("ConfigMap/shop/a", hard=True)))
+    assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
+    assert world.tried() == ["ConfigMap/shop/a"] * 3 + ["ConfigMap/shop/b"]
+
+
+def test_the_pauses_grow_and_patience_ends(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.004)
+    monkeypatch.setattr(executing, "_LAST_RETRY", 0.016)
+    monkeypatch.setattr(executing, "_PATIENCE", 0.1)
+    world.script("ConfigMap/shop/a", too_early)
+    outcome = run(config_map("a"))["ConfigMap/shop/a"]
+    assert (outcome.result, outcome.reason) == (Result.FAILED, "not yet")
+    times = world.times[parse_ref("ConfigMap/shop/a")]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    promised = [0.004, 0.008, *[0.016] * len(pauses)]
+    assert pauses
+    assert all(pause >= least for pause, least in zip(pauses, promised, strict=False))
+    assert times[-1] - times[0] >= 0.09
+
+
+def test_the_timeout_limits_patience_too(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    world.script("ConfigMap/shop/a", too_early)
+    assert run(config_map("a"), timeout=0.01)["ConfigMap/shop/a"].result is Result.FAILED
+
+
+def test_others_go_on_meanwhile(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    asked = threading.Event()
+
+    def until_the_other(each: Step, find_uid: Any) -> Act:
+        return world.make(each, find_uid) if asked.is_set() else too_early(each, find_uid)
+
+    def sets(each: Step, find_uid: Any) -> Act:
+        asked.set()
+        return world.make(each, find_uid)
+
+    world.script("ConfigMap/shop/a", until_the_other)
+    world.script("ConfigMap/shop/z", sets)
+    outcomes = run(config_map("a"), *[config_map(f"m{n}") for n in range(99)], config_map("z"))
+    assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
+
+
+# -- stages ----------------------------------------------------------------------------------------
+
+QUOTA = "ResourceQuota/shop/q"
+WEBHOOK = "ValidatingWebhookConfiguration.admissionregistration.k8s.io/w"
+
+
+def test_a_stage_begins_when_everything_before_it_was_tried(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.01)
+    world.script("ConfigMap/shop/late", too_early, world.make)
+    world.script("ConfigMap/shop/bad", fails)
+    outcomes = run(
+        config_map("late"),
+        config_map("bad"),
+        config_map("blocked", need("ConfigMap/shop/bad", hard=True)),
+        step(QUOTA),
+        step(WEBHOOK),
+    )
+    assert world.tried()[-2:] == [QUOTA, WEBHOOK]
+    assert outcomes[WEBHOOK].result is Result.DONE
+
+
+def test_a_stage_does_not_wait_for_readiness(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    running = start(step(NS), step(QUOTA))
+    world.wait_for(lambda: parse_ref(QUOTA) in world.attempts)
+    world.becomes(NS, "Active")
+    running.result()
+
+
+def test_a_plan_of_late_stages_only_begins_at_once(world):
+    run(step(WEBHOOK))
+    assert world.tried() == [WEBHOOK]
+
+
+# -- owners ----------------------------------------------------------------------------------------
+
+
+def test_an_owner_of_this_plan_is_known_and_another_is_asked_for(world, monkeypatch):
+    asked: list[str] = []
+
+    def get(_connection: Any, resource: Resource, namespace: str, name: str) -> Any:
+        asked.append(name)
+        if name == "gone":
+            raise ApiError("not found", status=404)
+        if name == "hidden":
+            raise ApiError("try again", status=503)
+        return {"metadata": {"uid": f"uid of {name}"}}
+
+    monkeypatch.setattr(executing, "get", get)
+    found: dict[str, Any] = {}
+
+    def look(each: Step, find_uid: Any) -> Act:
+        for name in ("made", "there", "gone"):
+            found[name] = find_uid(parse_ref(f"ConfigMap/shop/{name}"))
+        found["unknown kind"] = find_uid(parse_ref("Widget.example.com/shop/x"))
+        found["wrong scope"] = find_uid(Ref("", "ConfigMap", "", "there"))
+        with pytest.raises(ApiError, match="try again"):
+            find_uid(parse_ref("ConfigMap/shop/hidden"))
+        return world.make(each, find_uid)
+
+    world.script("ConfigMap/shop/child", look)
+    outcomes = run(config_map("made"), config_map("child", need("ConfigMap/shop/made")))
+    assert outcomes["ConfigMap/shop/child"].result is Result.DONE
+    assert found == {
+        "made": "uid of ConfigMap/shop/made",
+        "there": "uid of there",
+        "gone": None,
+        "unknown kind": None,
+        "wrong scope": None,
+    }
+    assert asked == ["there", "gone", "hidden"]
+
+
+# -- size and end ----------------------------------------------------------------------------------
+
+
+def lines_run(steps: list[Step]) -> int:
+    """Lines of ``execute.py`` that the deciding thread runs: unlike seconds, no matter of luck."""
+    count = 0
+
+    def local(_frame: Any, what: str, _argument: Any) -> Any:
+        nonlocal count
+        count += what == "line"
+        return local
+
+    def trace(frame: Any, what: str, _argument: Any) -> Any:
+        return local if frame.f_code.co_filename == executing.__file__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run(*steps)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_a_namespace_full_of_objects_takes_linear_work(world):
+    def shop(size: int) -> list[Step]:
+        return [step(NS), *[config_map(n, need(NS, ready=True, hard=True)) for n in range(size)]]
+
+    lines_run(shop(10))
+    small, large = lines_run(shop(250)), lines_run(shop(1000))
+    assert large < 6 * small
+
+
+def test_an_interruption_ends_the_workers(world):
+    """The user's Ctrl-C reaches the thread that decides."""
+
+    def interrupt(event: Any) -> None:
+        if isinstance(event, StepEnded):
+            raise KeyboardInterrupt
+
+    steps = [step(NS), *[config_map(n, need(NS)) for n in range(500)]]
+    with pytest.raises(KeyboardInterrupt):
+        run(*steps, emit=interrupt)
+    ours = [t for t in threading.enumerate() if t.name.startswith(("apply", "watch "))]
+    for thread in ours:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert world.tried() == [NS]
+
+
+def test_an_interruption_drops_what_was_not_sent_yet(world):
+    release = threading.Event()
+    first = threading.Event()
+
+    def holds(each: Step, find_uid: Any) -> Act:
+        first.set()
+        assert release.wait(30)
+        return world.make(each, find_uid)
+
+    names = [f"ConfigMap/shop/{n}" for n in range(80)]
+    for name in names:
+        world.script(name, holds)
+
+    def interrupt(event: Any) -> None:
+        if isinstance(event, StepEnded):
+            raise KeyboardInterrupt
+
+    world.script(
+        "ConfigMap/shop/quick", lambda each, find: (first.wait(30), world.make(each, find))[1]
+    )
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(step("ConfigMap/shop/quick"), *map(step, names), emit=interrupt)
+    finally:
+        release.set()
+    for thread in [t for t in threading.enumerate() if t.name.startswith("apply")]:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(world.attempts) <= executing.CONNECTIONS + 1

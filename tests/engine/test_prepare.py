@@ -1,0 +1,124 @@
+"""From a recovery point and a cluster to a plan."""
+
+import pytest
+
+from gitops_dr.desired.recovery import COVERAGE, Coverage, write_coverage
+from gitops_dr.engine.opening import Where, open_repo
+from gitops_dr.engine.prepare import plural_of, prepare, read_point
+from gitops_dr.errors import RepositoryError
+from gitops_dr.events import PhaseEnded
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.model import Ref, Resource
+
+SETTINGS = "format: 1\nclusters:\n  prod:\n    context: fake\n"
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+WIDGETS = Resource("example.com", "v1", "Widget", "widgets", namespaced=True)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+
+
+def config_map(name, **parts):
+    metadata = {"name": name, "namespace": "shop"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata} | parts
+
+
+FILES = {
+    "gitops-dr.yaml": SETTINGS,
+    f"clusters/prod/{COVERAGE}": write_coverage(
+        Coverage("source", "v1.37.2", ((CONFIG_MAPS, 2), (NAMESPACES, 1), (WIDGETS, 1)))
+    ),
+    "clusters/prod/cluster/namespaces/shop.yaml": canonical(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    ),
+    "clusters/prod/namespaces/shop/configmaps/a.yaml": canonical(config_map("a")),
+    "clusters/prod/namespaces/shop/configmaps/b.yaml": canonical(config_map("b")),
+}
+
+
+@pytest.fixture
+def where(repo, tmp_path, connection):
+    """The connection's kubeconfig, and that repository."""
+    return Where(repo.root, kubeconfig=tmp_path / "kubeconfig")
+
+
+@pytest.fixture
+def target(cluster, make_live):
+    """A cluster that has the second of the two ConfigMaps."""
+    cluster.serve("v1", "ConfigMap", make_live("b", "shop"))
+    cluster.serve("v1", "Namespace", namespaced=False)
+    return cluster
+
+
+def test_a_plan_makes_what_is_missing_in_order(repo, save, where, target):
+    commit = save(FILES)
+    prepared = prepare(where)
+    planned = prepared.planned
+    assert [str(step.ref) for step in planned.plan.steps] == ["Namespace/shop", "ConfigMap/shop/a"]
+    assert [need.ref.kind for need in planned.plan.steps[1].needs] == ["Namespace"]
+    assert planned.equal == 1
+    assert planned.gaps == ()
+    goal = planned.goal
+    assert (goal.cluster, goal.commit, goal.context) == ("prod", commit, "fake")
+    assert goal.server == target.api.url
+    assert goal.target.uid == target.uid
+    assert len(planned.digest) == 64
+
+
+def test_the_plan_of_the_same_thing_is_the_same_plan(save, where, target):
+    save(FILES)
+    before = prepare(where).planned
+    assert prepare(where).planned.digest == before.digest
+    target.uid = "another"
+    target.ready()
+    assert prepare(where).planned.digest != before.digest
+
+
+def test_files_that_cannot_be_read_are_gaps_of_the_plan(save, where, target):
+    save({**FILES, "clusters/prod/broken.yaml": "text"})
+    (gap,) = prepare(where).planned.gaps
+    assert gap.ref == Ref("", "File", "", "clusters/prod/broken.yaml")
+
+
+def test_kinds_are_addressed_as_git_holds_them(save, where, target):
+    """Also one whose definition is not there yet, so that the target could not be asked."""
+    save(FILES)
+    resources = prepare(where).resources
+    assert resources["", "ConfigMap"] == CONFIG_MAPS
+    assert resources["example.com", "Widget"] == WIDGETS
+
+
+def test_its_phases_are_told(save, where, target):
+    save(FILES)
+    events = []
+    prepare(where, emit=events.append)
+    ended = [event.phase for event in events if isinstance(event, PhaseEnded)]
+    assert ended == ["observe", "compare", "plan"]
+
+
+# -- recovery points -------------------------------------------------------------------------------
+
+
+def test_the_point_is_the_last_commit_unless_another_is_named(save, where):
+    first = save(FILES)
+    second = save({"clusters/prod/namespaces/shop/configmaps/b.yaml": None})
+    opened = open_repo(where)
+    assert read_point(opened, None).commit == second
+    assert read_point(opened, first).commit == first
+    assert read_point(opened, "HEAD~1").commit == first
+
+
+def test_a_commit_without_an_export_is_no_point(save, where):
+    save({"gitops-dr.yaml": SETTINGS})
+    with pytest.raises(RepositoryError, match="has no export of this cluster") as caught:
+        read_point(open_repo(where), None)
+    assert "--at" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "plural"),
+    [
+        ("cluster/namespaces/shop.yaml", "namespaces"),
+        ("namespaces/shop/widgets.example.com/a.yaml", "widgets"),
+    ],
+)
+def test_the_plural_is_in_the_path(path, plural):
+    assert plural_of(path) == plural
