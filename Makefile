@@ -20,6 +20,14 @@ test: check ## everything: `check`, then the tests against real control planes
 	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
 	@$(PYTHON_IN_VENV) -m pytest -m "lab and not campaign"
 
+bench: setup ## measure the commands beside their floors: 15,000 objects, minutes (docs/performance.md)
+	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
+	@$(PYTHON_IN_VENV) bench/run.py
+
+bench-large: setup ## the same at 100,000 objects: longer, and 6 GB of memory
+	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
+	@$(PYTHON_IN_VENV) bench/run.py --large
+
 fmt: setup ## format the code and repair what the linter can
 	@$(PYTHON_IN_VENV) -m ruff format
 	@$(PYTHON_IN_VENV) -m ruff check --fix

@@ -2,7 +2,8 @@
 
 The same number gives the same objects on every machine. Nothing in it runs: workloads have no
 replicas or are suspended, so that controllers settle, while what they generate all the same
-(ReplicaSets, revisions, default accounts) is there as in any cluster.
+(ReplicaSets, revisions, default accounts) is there as in any cluster. There are no autoscalers,
+which never settle without metrics, and no references to Secrets, which would be gaps.
 
     python bench/world.py 15000 > world.jsonl
 
@@ -23,8 +24,6 @@ Body = dict[str, Any]
 
 SEED = 20240229
 OBJECTS_PER_NAMESPACE = 150
-AUTOSCALED = 0.1
-"""Part of the Deployments that have an autoscaler."""
 LABEL = "bench.example/world"
 """On every object, so that they can be told from what a lab has by itself."""
 
@@ -74,10 +73,6 @@ def world(count: int) -> Iterator[Item]:
         namespace = chance.choice(namespaces) if kind.namespaced else ""
         yield _item(chance, kind, namespace, name)
         made += 1
-        # An autoscaler without its target would complain in an event every 15 seconds.
-        if kind.kind == "Deployment" and made < count and chance.random() < AUTOSCALED:
-            yield _item(chance, _AUTOSCALER, namespace, name)
-            made += 1
 
 
 def _item(chance: random.Random, kind: Kind, namespace: str, name: str) -> Item:
@@ -239,7 +234,6 @@ def _ingress(_chance: random.Random, name: str) -> Body:
     return {
         "spec": {
             "ingressClassName": "nginx",
-            "tls": [{"hosts": [host], "secretName": f"{name}-tls"}],
             "rules": [{"host": host, "http": {"paths": [path]}}],
         }
     }
@@ -259,14 +253,6 @@ def _network_policy(chance: random.Random, name: str) -> Body:
 
 def _budget(_chance: random.Random, name: str) -> Body:
     return {"spec": {"maxUnavailable": 1, "selector": _selector(name)}}
-
-
-def _autoscaler(_chance: random.Random, name: str) -> Body:
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
-    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
-    metrics = [{"type": "Resource", "resource": cpu}]
-    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5, "metrics": metrics}
-    return {"spec": spec}
 
 
 def _claim(chance: random.Random, _name: str) -> Body:
@@ -360,9 +346,6 @@ _CRDS = (
     ),
 )
 
-_AUTOSCALER = Kind(
-    0, "autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", _autoscaler
-)
 _RBAC = "rbac.authorization.k8s.io/v1"
 KINDS = (
     Kind(400, "v1", "ConfigMap", "configmaps", _config),

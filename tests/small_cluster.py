@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from command import git
+
 from gitops_dr.engine.observe import Kind, Observation
 from gitops_dr.engine.opening import Where
 from gitops_dr.manifests.emit import canonical
@@ -39,6 +41,26 @@ def ref_of(body: dict[str, Any]) -> Ref:
     group, _, _ = body["apiVersion"].rpartition("/")
     metadata = body["metadata"]
     return Ref(group, body["kind"], metadata.get("namespace", ""), metadata["name"])
+
+
+SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+OTHERS = [config_map(f"other-{number}", of="ballast") for number in range(20)]
+"""So that what a test deletes is no sudden loss."""
+
+
+def new_repo(path: Path, *flags: str, settings: str = "format: 1\nclusters:\n  prod:\n") -> Path:
+    """A repository with one commit, which has settings and nothing else."""
+    path.mkdir(exist_ok=True)
+    git(path, "init", "--quiet", "--initial-branch=main", *flags)
+    (path / "gitops-dr.yaml").write_text(settings)
+    commit_all(path, "Start")
+    return path
+
+
+def commit_all(repo: Path, message: str = "By hand") -> str:
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", message)
+    return git(repo, "rev-parse", "HEAD").strip()
 
 
 class SmallCluster:

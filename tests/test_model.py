@@ -4,7 +4,7 @@ import copy
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_dr.model import ANY, Gap, MaskedValue, Ref, Resource, State, by_kind, parse_ref
@@ -20,6 +20,7 @@ REFS = st.builds(
 
 
 @given(REFS)
+@settings(deadline=None)
 def test_a_ref_is_read_back_from_its_text(ref: Ref) -> None:
     assert parse_ref(str(ref)) == ref
 

@@ -37,18 +37,18 @@ that stands for it in a double-quoted string. https://yaml.org/spec/1.2.2/#54-li
 """
 
 _AMBIGUOUS: Final = re.compile(
-    r"=|\+?0[0-9_obxOBX][0-9A-Za-z_+-]*|\+?[1-9][0-9_]*(?::[0-5]?[0-9])+"
+    r"=|\+?0[0-9_obxOBX][0-9A-Za-z_+-]*|\+?(?=[0-9_:]{19})[0-9_]*:[0-9_:]*"
     rf"|.*[{''.join(_BREAKS)}].*",
     re.DOTALL,
 )
 """Strings that must be quoted, of those that yamlrocks would leave bare: ``=`` (a type of its own
-in YAML 1.1), what begins like an octal number, which Go reads as one (``08`` is 8), and YAML 1.1's
-numbers to base 60, which yamlrocks leaves bare beyond 64 bits."""
+in YAML 1.1), what begins like an octal number, which Go reads as one (``08`` is 8), and long rows
+of digits and colons: numbers to base 60 in YAML 1.1, which yamlrocks leaves bare beyond 64 bits."""
 
 # The same in the bytes that were written. A literal first byte lets the search skip ahead.
 _ZERO: Final = re.compile(rb"0(?<![^ \n+]0)[0-9_obxOBX]")
 _EQUALS: Final = re.compile(rb"=(?<![^ \n]=)[:\n]")
-_BASE_60: Final = re.compile(rb":[0-5]?[0-9][:\n](?<=[0-9:_+]{18}[:\n])")
+_BASE_60: Final = re.compile(rb":[0-9_]*[:\n](?<=[0-9_:]{19}[:\n])")
 _LONG_LINE: Final = re.compile(rb"\n[^\n]{%d}" % MAX_KEY_CHARACTERS)
 _BREAK_BYTES: Final = tuple((text.encode(), escape) for text, escape in _BREAKS.items())
 

@@ -156,7 +156,9 @@ def exclusive(repo: Repository) -> Iterator[Path]:
         folder.mkdir(exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise RepositoryError(f"{folder}: {error.strerror}") from error
+        raise RepositoryError(
+            f"{folder}: {error.strerror}", hint="whoever runs this must be able to write there"
+        ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -77,7 +77,12 @@ def test_without_a_base_whatever_differs_is_a_conflict():
 
 
 def test_what_could_not_be_read_is_left_alone():
-    for git, live, base in [("1", None, "1"), ("2", None, "1"), (None, None, "1"), (None, "2", "1")]:
+    for git, live, base in [
+        ("1", None, "1"),
+        ("2", None, "1"),
+        (None, None, "1"),
+        (None, "2", "1"),
+    ]:
         found = sort_out(side(git), side(live), side(base), unknown=lambda ref: ref == WEB)
         assert found.verdicts == {WEB: Verdict.UNKNOWN}
         assert (found.written, found.pending, found.conflicts) == ((), (), ())

@@ -249,7 +249,7 @@ def test_export_for_a_program() -> None:
     }
     assert set(document) == {
         *("cluster", "source", "commit", "created", "dryRun", "objects", "written", "deleted"),
-        *("left", "torn", "gaps", "omissions", "seconds"),
+        *("left", "pending", "conflicts", "torn", "gaps", "omissions", "seconds"),
     }
     assert json.loads(export.as_json(replace(EXPORTED, commit=None), {}))["commit"] is None
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_dr.reports.text import count, listing, shown, table
@@ -35,6 +35,7 @@ def test_text_is_shown_so_that_it_cannot_move_hide_or_turn_anything(
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_nothing_invisible_is_left_and_it_can_be_written(text: str) -> None:
     out = shown(text)
     out.encode()

@@ -1,23 +1,19 @@
-"""Exports over real Git and a cluster in memory: whose change it was, and what stands in the way."""
+"""Exports over real Git and a cluster in memory: whose change it was, and what the base is."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import small_cluster
 import yaml
 from command import git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_cluster import SmallCluster, config_map
+from small_cluster import OTHERS, SHOP, commit_all, config_map, new_repo
 
 from gitops_dr.drift.threeway import Change
 from gitops_dr.engine.opening import Where
-from gitops_dr.errors import ExitCode, GitOpsDRError, RefusedError, RepositoryError, UsageError
+from gitops_dr.errors import ExitCode, RefusedError
 from gitops_dr.events import Notice
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import ANY, Gap, Ref
@@ -25,47 +21,8 @@ from gitops_dr.reports import export as report
 from gitops_dr.results import Exported
 from gitops_dr.workflows.export import export
 
-SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
 MAPS = Path("clusters/prod/namespaces/shop/configmaps")
 PENDING = Path("clusters/prod/recovery/pending.yaml")
-OTHERS = [config_map(f"other-{number}", of="ballast") for number in range(20)]
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{name}_NAME", "Someone")
-        monkeypatch.setenv(f"GIT_{name}_EMAIL", "someone@example.org")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-
-
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> SmallCluster:
-    made = SmallCluster(SHOP, config_map("a", v="1"), config_map("b", v="1"), *OTHERS)
-    made.put_in_place(monkeypatch.setattr)
-    return made
-
-
-def new_repo(path: Path, *flags: str, settings: str = "format: 1\nclusters:\n  prod:\n") -> Path:
-    path.mkdir(exist_ok=True)
-    git(path, "init", "--quiet", "--initial-branch=main", *flags)
-    (path / "gitops-dr.yaml").write_text(settings)
-    commit_all(path, "Start")
-    return path
-
-
-@pytest.fixture
-def repo(tmp_path: Path, cluster: SmallCluster) -> Path:
-    """A repository with one export of the cluster in it."""
-    path = new_repo(tmp_path / "repository")
-    assert export(Where(path)).created
-    return path
-
-
-def commit_all(repo: Path, message: str = "By hand") -> str:
-    git(repo, "add", "--all")
-    git(repo, "commit", "--quiet", "--message", message)
-    return git(repo, "rev-parse", "HEAD").strip()
 
 
 def edit(repo: Path, name: str, **data: str) -> None:
@@ -388,7 +345,7 @@ DEEDS = st.lists(
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(DEEDS)
 def test_no_history_loses_a_change(tmp_path_factory, cluster, deeds):

@@ -20,6 +20,8 @@ from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect
 from gitops_dr.resources import shipped
 
+pytestmark = pytest.mark.lab
+
 CANARY = "canary-5f1d-not-for-git"
 MERGE_PATCH = "application/merge-patch+json"
 

@@ -10,6 +10,8 @@ from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import ApiError, Connection, connect
 from shop import create_shop, wait_until_open
 
+pytestmark = pytest.mark.lab
+
 MERGE_PATCH = "application/merge-patch+json"
 
 
