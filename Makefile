@@ -2,7 +2,7 @@
 PYTHON_IN_VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test fmt docs example lock clean
+.PHONY: help setup demo check test campaign bench bench-large fmt docs example lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,6 +19,11 @@ check: setup ## lint, types, layers and pure tests: seconds, no lab
 test: check ## everything: `check`, then the tests against real control planes
 	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
 	@$(PYTHON_IN_VENV) -m pytest -m "lab and not campaign"
+
+campaign: setup ## the slow ones: corpus, mutations, kills, order, and every pure test thoroughly
+	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
+	@$(PYTHON_IN_VENV) -m pytest -q -m "not lab and not campaign" --hypothesis-profile thorough
+	@$(PYTHON_IN_VENV) -m pytest -s -m campaign
 
 bench: setup ## measure the commands beside their floors: 15,000 objects, minutes (docs/performance.md)
 	@$(PYTHON_IN_VENV) scripts/lab_binaries.py

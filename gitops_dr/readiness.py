@@ -195,6 +195,9 @@ def _job(body: Body) -> Readiness:
 def _pod(body: Body) -> Readiness:
     status = _map(body.get("status"))
     phase = status.get("phase") or "Pending"
+    if _list(_map(body.get("spec")).get("schedulingGates")):
+        # Somebody holds it on purpose, as a suspended Job is held.
+        return READY
     if phase == "Succeeded" or (
         phase == "Running" and _condition(body, "Ready").get("status") == "True"
     ):

@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from gitops_dr import lab as labs
 from gitops_dr.lab import Lab
+
+# `make check` is run before every commit; `make campaign` looks harder (and CI runs the default).
+settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("default", deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.load_profile("default")
 
 LAB_FIXTURES = {"lab", "kubeconfig", "new_lab", "lab_home"}
 

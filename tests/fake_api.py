@@ -37,7 +37,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; ``end`` is ``close`` (properly), ``break`` (reset) or ``hang``."""
+    """One answer.
+
+    ``end`` is ``close`` (properly), ``hang`` or ``break``: cut off in the middle, or with a reset
+    if nothing was said yet (after something, a reset could swallow it on its way).
+    """
 
     status: int = 200
     pieces: tuple[bytes, ...] = ()
@@ -202,6 +206,8 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
                 self._write(answer)
             if answer.end == "hang":
                 api.hang()
+                self.close_connection = True
+            elif answer.end == "break" and answer.status:
                 self.close_connection = True
             elif answer.end == "break":
                 linger = struct.pack("ii", 1, 0)

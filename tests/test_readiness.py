@@ -265,6 +265,13 @@ def test_pod(status: dict[str, Any], expected: str) -> None:
     assert verdict(readiness(live("v1", "Pod", {}, status))) == expected
 
 
+def test_nobody_waits_for_a_pod_that_is_held_on_purpose() -> None:
+    gated = {"conditions": [when("PodScheduled", "False", reason="SchedulingGated")]}
+    spec = {"schedulingGates": [{"name": "example.com/wait"}]}
+    assert verdict(readiness(live("v1", "Pod", spec, gated))) == "ready"
+    assert verdict(readiness(live("v1", "Pod", {"schedulingGates": []}, gated))) != "ready"
+
+
 JOBS: list[Case] = [
     ({}, {"active": 1}, "not: 0 of 1 completions"),
     ({"completions": 3}, {"succeeded": 2}, "not: 2 of 3 completions"),

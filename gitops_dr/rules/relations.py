@@ -102,11 +102,12 @@ def generated_kinds(owner_of: Mapping[Ref, Ref], exported: Collection[Ref]) -> G
     Left out are kinds of which a running owner has now some and now none: whatever runs to an end,
     and the ``breathing`` ones of the row.
     """
+    breathing = _row("controller-owner").breathing
     found: dict[Ref, set[GroupKind]] = {}
     for ref, owner in owner_of.items():
-        if runs_to_an_end(ref.group_kind) or names_kind(
-            _row("controller-owner").breathing, *ref.group_kind
-        ):
+        if not _is_custom(owner) or runs_to_an_end(ref.group_kind):
+            continue
+        if names_kind(breathing, *ref.group_kind):
             continue
         top, steps = owner, {ref}
         while top not in exported and top in owner_of and _is_custom(top) and top not in steps:

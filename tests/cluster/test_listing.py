@@ -44,6 +44,11 @@ def wait_for_the_end_of_workers():
         assert not thread.is_alive()
 
 
+@pytest.fixture(autouse=True)
+def _no_workers_of_others():
+    wait_for_the_end_of_workers()
+
+
 @pytest.mark.parametrize(
     ("resource", "namespace", "path"),
     [

@@ -94,7 +94,6 @@ REFS = st.builds(Ref, st.sampled_from(["", "apps", "a.b"]), WORD, st.just("") | 
         ),
     )
 )
-@settings(max_examples=40, deadline=None)
 def test_any_coverage_is_read_back(coverage: Coverage) -> None:
     assert read_coverage(write_coverage(coverage), PATH) == coverage
 

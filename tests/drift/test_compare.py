@@ -226,7 +226,6 @@ def test_an_object_does_not_differ_from_its_copy(body: Any) -> None:
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=150, deadline=None)
 def test_what_differs_has_a_change_and_each_says_what_is_there(old: Any, new: Any) -> None:
     changes = list(field_changes(old, new))
     assert bool(changes) == (repr(sort(old)) != repr(sort(new)))
@@ -239,7 +238,6 @@ def test_what_differs_has_a_change_and_each_says_what_is_there(old: Any, new: An
 
 
 @given(OBJECTS, OBJECTS)
-@settings(max_examples=150, deadline=None)
 def test_seen_from_the_other_side_the_same_fields_differ(old: Any, new: Any) -> None:
     other_way = {"add": "remove", "remove": "add", "replace": "replace"}
     there = Counter(repr((c.path, c.op, c.old, c.new)) for c in field_changes(old, new))

@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_dr.drift.threeway import (
@@ -282,7 +282,6 @@ def put(target, ref, value):
         target[ref] = value
 
 
-@settings(max_examples=600)
 @given(STEPS)
 def test_no_change_is_lost_whatever_happens(steps):
     world = World()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 import yamlrocks
 from corpus import corpus
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yaml_traps import TRAPS
 
@@ -78,13 +78,11 @@ def test_every_reader_reads_a_trap_back_as_value_item_and_key(text: str) -> None
 
 
 @given(BODIES)
-@settings(max_examples=400)
 def test_any_object_is_read_back_by_every_reader(body: dict[str, Any]) -> None:
     assert read_back(canonical(body)) == [body] * 3
 
 
 @given(BODIES)
-@settings(max_examples=400)
 def test_the_careful_writing_changes_nothing_where_none_was_needed(body: dict[str, Any]) -> None:
     data = canonical(body)
     assert emit._careful(body) == data

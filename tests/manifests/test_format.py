@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from corpus import corpus
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yaml_traps import TRAPS
 
@@ -145,7 +145,6 @@ BODIES = st.dictionaries(
 
 
 @given(BODIES)
-@settings(max_examples=400)
 def test_the_second_writer_writes_the_same(body: dict[str, Any]) -> None:
     if body:
         assert write(body) == canonical(body)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from corpus import corpus
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitops_dr.errors import ExitCode, ManifestError
@@ -424,7 +424,6 @@ def _outcome(read: Callable[[bytes, str], Any], data: bytes, path: str) -> Any:
 
 
 @given(FILES | st.binary(max_size=60))
-@settings(max_examples=1500)
 def test_nothing_but_a_manifest_error_ever_comes_out(data: bytes) -> None:
     for read in (parse, parse_document, parse_documents):
         outcome = _outcome(read, data, PATH)

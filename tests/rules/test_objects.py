@@ -10,7 +10,7 @@ import orjson
 import pytest
 import yamlrocks
 from corpus import corpus
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_dr.errors import GitOpsDRError
@@ -262,7 +262,6 @@ SPEC = st.dictionaries(
 
 
 @given(KINDS, METADATA, SPEC, st.dictionaries(TEXT, JSON, max_size=3))
-@settings(max_examples=300, deadline=None)
 def test_cleaning_any_object_twice_changes_nothing(
     kind: tuple[str, str], metadata: Any, spec: Any, rest: Any
 ) -> None:
