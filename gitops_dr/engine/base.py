@@ -29,12 +29,13 @@ class Base:
         """What the commit holds."""
         return self.export.state.entries if self.export else {}
 
-    @property
-    def fingerprints(self) -> dict[Ref, str]:
-        """Ref to fingerprint; what was absent then is not among them."""
-        found = {ref: entry.fingerprint for ref, entry in self.entries.items()}
-        found |= {ref: held.base for ref, held in self.held.items()}
-        return {ref: fingerprint for ref, fingerprint in found.items() if fingerprint}
+    def fingerprint(self, ref: Ref) -> str | None:
+        """The object's fingerprint; None if it was absent."""
+        held = self.held.get(ref)
+        if held is not None:
+            return held.base or None
+        entry = self.entries.get(ref)
+        return entry.fingerprint if entry else None
 
     def path(self, ref: Ref) -> str | None:
         """Where the object's manifest was, below the cluster's folder."""

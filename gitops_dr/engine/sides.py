@@ -5,7 +5,7 @@ What people keep for themselves (``authored`` paths) is on none of the sides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gitops_dr.drift.threeway import has_all_changes
 from gitops_dr.engine.base import Base
@@ -13,13 +13,16 @@ from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Recorded
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Gap, Omission, Ref
+from gitops_dr.model import Entry, Gap, Omission, Ref
 
 _AUTHORED = "Its place in Git is one that people keep, as gitops-dr.yaml says."
 
 
 class Sides:
-    """The three sides, Ref to fingerprint, and what is behind them."""
+    """The three sides, Ref to fingerprint, and what is behind them.
+
+    Only objects that Git and the cluster do not have in common are on them: few, of very many.
+    """
 
     def __init__(
         self,
@@ -34,23 +37,21 @@ class Sides:
         self.observation = observation
         self._base = base
         entries, seen = recorded.state.entries, observation.state.entries
-        known = base.fingerprints if base else {}
-        refs = entries.keys() | seen.keys() | known.keys()
-        self.authored = frozenset(ref for ref in refs if is_authored(self.path(ref)))
-        """Objects whose manifest is, or would be, where people keep their own."""
-        ours = refs - self.authored
-        self.git = {ref: entry.fingerprint for ref, entry in entries.items() if ref in ours}
-        self.live = {ref: entry.fingerprint for ref, entry in seen.items() if ref in ours}
-        self.base = {ref: known[ref] for ref in known if ref in ours} if base else None
+        refs = set(_differing(entries, seen)) | set(_in_base_only(base, entries, seen))
+        authored = {ref for ref in refs if is_authored(self.path(ref))}
+        ours = refs - authored
+        self.git = {ref: entries[ref].fingerprint for ref in ours if ref in entries}
+        self.live = {ref: seen[ref].fingerprint for ref in ours if ref in seen}
+        self.base = None if base is None else _fingerprints(base, ours)
+        self.homeless = frozenset(authored & seen.keys() - entries.keys())
+        """Live objects that are not in Git and whose place there is authored."""
         self.unreadable = {p: gap for p, gap in _unreadable(recorded) if not is_authored(p)}
         """Files that are no manifests, by path: which objects they hold is unknown."""
 
     @property
     def omissions(self) -> tuple[Omission, ...]:
         """What the rules leave out, and what is not in Git because its place there is authored."""
-        absent = self.authored & self.observation.state.entries.keys()
-        absent -= self.recorded.state.entries.keys()
-        authored = [Omission(ref, "authored", _AUTHORED) for ref in absent]
+        authored = [Omission(ref, "authored", _AUTHORED) for ref in self.homeless]
         return tuple(sorted([*self.observation.state.omissions, *authored]))
 
     def path(self, ref: Ref) -> str:
@@ -90,6 +91,28 @@ class Sides:
         seen = self.observation.state.entries.get(ref)
         if seen is not None:
             yield seen.path
+
+
+def _differing(entries: Mapping[Ref, Entry], seen: Mapping[Ref, Entry]) -> Iterator[Ref]:
+    for ref, entry in entries.items():
+        live = seen.get(ref)
+        if live is None or live.fingerprint != entry.fingerprint:
+            yield ref
+    yield from (ref for ref in seen if ref not in entries)
+
+
+def _in_base_only(
+    base: Base | None, entries: Mapping[Ref, Entry], seen: Mapping[Ref, Entry]
+) -> Iterator[Ref]:
+    if base is None:
+        return
+    known = base.held if base.entries is entries else base.held.keys() | base.entries.keys()
+    yield from (ref for ref in known if ref not in entries and ref not in seen)
+
+
+def _fingerprints(base: Base, refs: Iterable[Ref]) -> dict[Ref, str]:
+    found = ((ref, base.fingerprint(ref)) for ref in refs)
+    return {ref: fingerprint for ref, fingerprint in found if fingerprint is not None}
 
 
 def _unreadable(recorded: Recorded) -> Iterator[tuple[str, Gap]]:

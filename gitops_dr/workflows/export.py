@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from gitops_dr.cluster.discover import identify
 from gitops_dr.desired.pending import PENDING, Held, write_pending
@@ -129,7 +130,7 @@ class _Changes:
     files: dict[str, bytes | None] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     after: dict[Ref, str] = field(default_factory=dict)
-    """Git's side with these changes."""
+    """Git's side with these changes, of the objects that are on it."""
     held: dict[Ref, Held] = field(default_factory=dict)
     """What the commit will hold that the cluster never was."""
 
@@ -212,7 +213,9 @@ def _refuse_shrinking(
 def _account(changes: _Changes, sides: Sides) -> None:
     """Add the recovery files to the changes where they differ."""
     observation, tree = sides.observation, sides.recorded.tree
-    in_git = by_kind([*changes.after, *(sides.authored & sides.recorded.state.entries.keys())])
+    before = sides.recorded.state.entries.keys()
+    gone = sides.git.keys() - changes.after.keys()
+    in_git = by_kind(chain((r for r in before if r not in gone), changes.after.keys() - before))
     coverage = Coverage(
         uid=observation.identity.uid,
         version=observation.identity.version,

@@ -5,7 +5,7 @@ The good objects are the bookstore and the corpus' definitions; all of them come
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 from campaigns.conftest import Figures, rebuild
 from campaigns.independent import Api
-from campaigns.loader import read_lines
+from campaigns.loader import load, read_lines
 from command import git, gitops_dr
 from corpus import corpus
+from shop import create_shop
 
 from gitops_dr import lab as labs
+from gitops_dr.cluster.connect import connect
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import Body, Ref, Resource
-from gitops_dr.resources import shipped
 
 CLUSTER = "bookstore"
-DEFINITIONS = "cluster/customresourcedefinitions.apiextensions.k8s.io"
 
 # The circumstances are others than when these were refused.
 ACCEPTED: Mapping[str, str] = {
@@ -62,26 +62,29 @@ def scene(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     repo = tmp_path_factory.mktemp("refused") / "repository"
     assert gitops_dr("init", str(repo), "--cluster", CLUSTER).code == 0
     folder = repo / "clusters" / CLUSTER
-    shutil.copytree(shipped(f"cluster-repos/{CLUSTER}/clusters/{CLUSTER}"), folder)
-    with labs.running("asked") as lab, Api(lab.server, lab.pki) as api:
-        served = _served(api)
-    lines = read_lines(corpus() / "refused.jsonl.gz")
     definitions = [
-        line["object"]
-        for line in read_lines(corpus() / "objects.jsonl.gz")
-        if line["phase"] == "00-crd"
+        line for line in read_lines(corpus() / "objects.jsonl.gz") if line["phase"] == "00-crd"
     ]
-    bad = _addressed(lines, served, definitions)
-    taken = {each.ref for each in bad}
-    for body in definitions:
-        ref = _ref(body)
-        if ref not in taken:
-            _write(folder / manifest_path(ref, "customresourcedefinitions"), body)
-    for name in sorted({each.ref.namespace for each in bad} - {"", "default"}):
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        file = folder / manifest_path(_ref(body), "namespaces")
-        if not file.exists():
-            _write(file, body)
+    with labs.running("good") as lab, Api(lab.server, lab.pki) as api:
+        reach = labs.service_account_kubeconfig(lab)
+        bad = _addressed(
+            read_lines(corpus() / "refused.jsonl.gz"),
+            _served(api),
+            [line["object"] for line in definitions],
+        )
+        taken = {each.ref for each in bad}
+        namespaces = {each.ref.namespace for each in bad} - {"", "default"}
+        loaded = load(
+            api,
+            [
+                *(line for line in definitions if _ref(line["object"]) not in taken),
+                *({"phase": "namespace", **_namespace(name)} for name in sorted(namespaces)),
+            ],
+        )
+        assert {each.status for each in loaded.refused} <= {409}
+        create_shop(connect(reach, lab.name))
+        said = gitops_dr("export", "--repo", str(repo), kubeconfig=reach)
+        assert said.code == 0, said.err
     good = {
         _ref(parse(file.read_bytes(), str(file))): str(file.relative_to(folder))
         for file in sorted(folder.rglob("*.yaml"))
@@ -92,6 +95,11 @@ def scene(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     git(repo, "add", "--all")
     git(repo, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "Add all")
     return Scene(repo, bad, good)
+
+
+def _namespace(name: str) -> Body:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    return {"path": "/api/v1/namespaces", "object": body}
 
 
 def _served(api: Api) -> dict[tuple[str, str], Resource]:
