@@ -97,7 +97,7 @@ class Progress:
             from rich.text import Text
 
             if passing:
-                self._live.update(Text(shown(text)))
+                self._live.update(Text(shown(text), no_wrap=True, overflow="ellipsis"))
             else:
                 self._live.console.print(Text(shown(text)))
         else:
@@ -109,7 +109,7 @@ class Progress:
         if self._live:
             from rich.text import Text
 
-            self._live.update(Text(shown(text)))
+            self._live.update(Text(shown(text), no_wrap=True, overflow="ellipsis"))
         elif not self._quiet and time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
             self._line(text)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import Discovery, discover
 from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
 from gitops_dr.desired.recovery import has_images, images_of
@@ -261,7 +261,12 @@ class _Reader:
             if revision and _kind_name(resource) not in into.torn:
                 query |= {"resourceVersion": revision, "resourceVersionMatch": "Exact"}
             path = collection_path(resource, ref.namespace)
-            for body in self.connection.json("GET", path, query=query).get("items") or ():
+            try:
+                found = self.connection.json("GET", path, query=query).get("items") or ()
+            except ApiError as error:
+                into.gaps.append(Gap(ref, error.message))
+                continue
+            for body in found:
                 body["apiVersion"], body["kind"] = resource.api_version, resource.kind
                 self._keep(ref, resource, body)
 

@@ -113,6 +113,18 @@ def test_what_every_cluster_makes_for_itself_is_left_out(
         assert refused.value.reason == "AlreadyExists", row
 
 
+def test_the_accounts_of_all_controllers_of_this_version_are_known(api: ApiServer) -> None:
+    """A new version of Kubernetes that brings a new controller fails here, and in no cluster."""
+    kept = {
+        body["metadata"]["name"]
+        for body in api.everything()
+        if body["kind"] == "ServiceAccount"
+        and body["metadata"]["namespace"] == "kube-system"
+        and omission(body) is None
+    }
+    assert {name for name in kept if not name.startswith("lab-")} == {"coredns", "kube-proxy"}
+
+
 # -- objects that users make ------------------------------------------------------------------
 
 

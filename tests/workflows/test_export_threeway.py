@@ -157,6 +157,25 @@ def test_a_kind_that_could_not_be_read_forgets_nothing(repo, cluster):
     assert [each.ref.name for each in export(Where(repo)).pending] == ["a", "b"]
 
 
+def test_coverage_counts_what_is_in_git(repo, cluster):
+    def counted() -> int:
+        text = (repo / "clusters/prod/recovery/coverage.yaml").read_text()
+        kinds = yaml.safe_load(text)["kinds"]
+        return next(kind["objects"] for kind in kinds if kind["kind"] == "ConfigMap")
+
+    before = counted()
+    assert before == len(list((repo / MAPS).iterdir()))
+    edit(repo, "new", v="1")
+    remove(repo, "a")
+    remove(repo, "b")
+    cluster.put(config_map("more", v="1"))
+    export(Where(repo))
+    assert counted() == before == len(list((repo / MAPS).iterdir()))
+    cluster.gaps = [Gap(Ref("", "ConfigMap", "", ANY), "403 Forbidden")]
+    export(Where(repo))
+    assert counted() == before
+
+
 def test_both_are_named_in_the_reports(repo, cluster):
     edit(repo, "a", v="2")
     edit(repo, "b", v="2")
