@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from gitops_dr.engine.opening import Where
-    from gitops_dr.planning.plan import Intent
+    from gitops_dr.planning.selection import Intent
 
 Repo = Annotated[
     Path, typer.Option("--repo", metavar="DIR", help="The Git repository. Default: here.")
@@ -95,8 +95,7 @@ def intent(
     """Put together what a person wants of a rebuild. Raises ``UsageError`` for what is no such."""
     from gitops_dr.errors import UsageError
     from gitops_dr.model import parse_ref
-    from gitops_dr.planning.plan import Intent
-    from gitops_dr.planning.selection import Selection
+    from gitops_dr.planning.selection import Intent, Selection
 
     labels = [part.partition("=") for part in selector.split(",")] if selector else []
     if not all(key and equals for key, equals, _ in labels):

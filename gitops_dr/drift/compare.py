@@ -11,6 +11,7 @@ from typing import Any
 
 from gitops_dr.manifests.fieldpath import FieldPath, format_fieldpath
 from gitops_dr.model import Body, Difference, FieldChange, Presence, Ref, State
+from gitops_dr.rules.completion import runs_to_an_end
 
 # The keys by which Kubernetes' keyed lists tell their items apart, the commonest first.
 # Source: x-kubernetes-list-map-keys and patchMergeKey in the API server's OpenAPI documents.
@@ -43,6 +44,8 @@ def compare(desired: State, observed: State) -> Comparison:
     missing, modified, unknown = [], [], []
     for ref, entry in desired.entries.items():
         seen = observed.entries.get(ref)
+        if seen is None and ref in observed.unlisted and runs_to_an_end(ref.group_kind):
+            continue  # It is there and has finished since; the next export drops it from Git.
         if seen is None:
             gap = observed.gap_for(ref)
             if gap is None:

@@ -19,6 +19,7 @@ from gitops_dr.cluster.apply import get
 from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.cluster.watch import watch
 from gitops_dr.engine.act import Act, act
+from gitops_dr.engine.owners import relink
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
 from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
 from gitops_dr.planning.tiers import stage
@@ -134,6 +135,7 @@ class _Run:
         self._startable: list[tuple[int, Ref]] = []
         self._later: list[tuple[float, int, Ref]] = []
         self._attempts: dict[Ref, tuple[int, float]] = {}
+        self._ownerless: list[Ref] = []
         self._in_flight = 0
         self._looked_for_late_ones = 0.0
         self._left_in_stage: dict[int, int] = {}
@@ -152,6 +154,7 @@ class _Run:
                 self._submit(workers)
                 self._take_messages()
                 self._give_up_on_the_late()
+            self._link_owners_that_came_later()
         finally:
             self._stop.set()
             workers.shutdown(wait=False, cancel_futures=True)
@@ -275,6 +278,18 @@ class _Run:
             raise
         return str(found["metadata"].get("uid", ""))
 
+    def _link_owners_that_came_later(self) -> None:
+        """Claims come before what owns them, and so does one side of a cycle."""
+        for ref, body in self._load(self._ownerless) if self._ownerless else ():
+            resource = replace(self._resources[ref.group_kind], version=self._in_plan[ref].version)
+            try:
+                relink(self._connection, ref, resource, body, self._find_uid)
+            except ApiError as error:
+                outcome = self._progress.outcomes[ref]
+                reason = f"made, but not linked to its owner: {error.message}"
+                failed = replace(outcome, result=Result.FAILED, reason=reason)
+                self._progress.outcomes[ref] = failed
+
     # -- answers -------------------------------------------------------------------------------
 
     def _take_messages(self) -> None:
@@ -307,6 +322,8 @@ class _Run:
                 pause = min(_LAST_RETRY, _FIRST_RETRY * 2**count)
                 heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
                 return
+        if result.ownerless:
+            self._ownerless.append(step.ref)
         if result.stored is not None:
             self._progress.uids[step.ref] = str(result.stored["metadata"].get("uid", ""))
         if readiness is not None:

@@ -19,8 +19,8 @@ from gitops_dr.errors import RepositoryError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Plan, Presence, Ref, Resource
 from gitops_dr.planning.facts import ObjectFacts, collect
-from gitops_dr.planning.plan import EVERYTHING, Intent, digest, make_plan
-from gitops_dr.planning.selection import Selection, closure
+from gitops_dr.planning.plan import digest, make_plan
+from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
 from gitops_dr.repository.history import resolve
 from gitops_dr.results import Goal, Planned
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from gitops_dr.model import (
@@ -23,33 +22,15 @@ from gitops_dr.model import (
 )
 from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
 from gitops_dr.planning.graph import UnmetNeed, order
+from gitops_dr.planning.leave import left_alone
 from gitops_dr.planning.references import provided
-from gitops_dr.planning.selection import WHOLE, Selection
-from gitops_dr.rules.completion import cannot_be_held, is_held_back, release
-from gitops_dr.rules.platform import platform_reason
+from gitops_dr.planning.selection import EVERYTHING, Intent
+from gitops_dr.rules.completion import cannot_be_held
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _SECRET = ("", "Secret")
 _NAMED = 3
 """How many of the objects that need something are named; the rest is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What a person wants of a rebuild beyond the commit."""
-
-    selection: Selection = WHOLE
-    """Only a part, with what it needs; empty means everything."""
-    accept_empty_volumes: bool = False
-    """A claim whose data is not restored is no gap."""
-    overwrite: bool = False
-    """Objects that are there and differ are made what Git says."""
-    elsewhere: bool = False
-    """The target is another cluster than the source: what the platform owns is left to it."""
-
-
-EVERYTHING = Intent()
-"""All of the commit, with nothing overwritten and no empty volume taken for a full one."""
 
 
 def make_plan(
@@ -73,13 +54,12 @@ def make_plan(
     will refuse because what they need is nowhere. Other missing references are notes.
     """
     steps: list[Step] = []
-    omissions: list[Omission] = []
     gaps: list[Gap] = []
+    differences = list(differences)
+    omissions = left_alone(differences, facts, intent)
     for difference in differences:
         ref = difference.ref
-        omission = _left_alone(difference, intent)
-        if omission:
-            omissions.append(omission)
+        if ref in omissions:
             continue
         reason = refused.get(ref) or _unrepeatable(difference)
         if reason:
@@ -107,26 +87,10 @@ def make_plan(
     unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions)
     return Plan(
         steps=ordering.steps,
-        omissions=tuple(sorted(omissions)),
+        omissions=tuple(sorted(omissions.values())),
         gaps=tuple(sorted({*gaps, *unmet_gaps})),
         notes=(*ordering.notes, *unmet_notes),
     )
-
-
-def _left_alone(difference: Difference, intent: Intent) -> Omission | None:
-    """The rule by which a differing object is neither written nor a failure."""
-    ref = difference.ref
-    if difference.presence is Presence.UNMANAGED:
-        return None
-    if is_held_back(difference):
-        field = release(ref)
-        return Omission(ref, "held-back", f"came back held; change {field} to let it start")
-    because = platform_reason(ref) if intent.elsewhere else None
-    if because and not intent.selection.spells_out(ref):
-        return Omission(
-            ref, "platform", f"{because} Name it with --ref or --namespace to apply it."
-        )
-    return None
 
 
 def _unrepeatable(difference: Difference) -> str | None:

@@ -1,4 +1,4 @@
-"""Chooses a part of a plan: what a person names, and all that it references. Pure."""
+"""What a person wants of a plan: which part, with all that it references, and how far. Pure."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ class Selection:
 
 WHOLE = Selection()
 """No part, but all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a person wants of a rebuild beyond the commit."""
+
+    selection: Selection = WHOLE
+    """Only a part, with what it needs; empty means everything."""
+    accept_empty_volumes: bool = False
+    """A claim whose data is not restored is no gap."""
+    overwrite: bool = False
+    """Objects that are there and differ are made what Git says."""
+    elsewhere: bool = False
+    """The target is another cluster than the source: what the platform owns is left to it."""
+
+
+EVERYTHING = Intent()
+"""All of the commit, with nothing overwritten and no empty volume taken for a full one."""
 
 
 def closure(

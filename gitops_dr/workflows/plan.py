@@ -5,7 +5,7 @@ from __future__ import annotations
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
 from gitops_dr.events import Emit, silent
-from gitops_dr.planning.plan import EVERYTHING, Intent
+from gitops_dr.planning.selection import EVERYTHING, Intent
 from gitops_dr.results import Planned
 
 

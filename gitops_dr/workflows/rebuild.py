@@ -6,17 +6,23 @@ done when nothing differs and everything that it made is ready.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from gitops_dr.cluster.apply import late_binding_classes
-from gitops_dr.engine.difference import examine
+from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.execute import execute
 from gitops_dr.engine.opening import Where
-from gitops_dr.engine.prepare import prepare
-from gitops_dr.events import Emit, silent
-from gitops_dr.planning.plan import EVERYTHING, Intent
+from gitops_dr.engine.prepare import Prepared, prepare
+from gitops_dr.events import Emit, Waiting, silent
+from gitops_dr.model import Gap, Ref
+from gitops_dr.planning.selection import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back
+from gitops_dr.rules.relations import not_generated
+
+_ASK_AGAIN = 2.0
+"""Seconds between two looks at what operators have made; a look lists the whole cluster."""
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""
@@ -51,8 +57,8 @@ def rebuild(
         emit=emit,
     )
 
-    after = examine(connection, planned.goal.target, prepared.examined.recorded.tree, emit=emit)
-    gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps])
+    after, dead = _examine_until_generated(prepared, timeout, emit)
+    gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
     held = tuple(d for d in after.differences if is_held_back(d))
     left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
     differences = tuple(
@@ -62,3 +68,30 @@ def rebuild(
         and (not intent.selection or difference.ref in prepared.chosen)
     )
     return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)
+
+
+def _examine_until_generated(
+    prepared: Prepared, timeout: float, emit: Emit
+) -> tuple[Examined, list[Gap]]:
+    """Compare again, and give operators time to make what they had made in the source.
+
+    An owner that has not got its objects again in ``timeout`` seconds is a gap: its operator may be
+    dead, which nothing else would show.
+    """
+    tree, target = prepared.examined.recorded.tree, prepared.planned.goal.target
+    recorded = tree.coverage.generated if tree.coverage else {}
+    deadline = time.monotonic() + timeout
+    while True:
+        after = examine(prepared.connection, target, tree, emit=emit)
+        observation = after.observation
+        lacking = not_generated(recorded, observation.state, observation.generated)
+        if not lacking or time.monotonic() > deadline:
+            return after, [_dead(owner, kind) for owner, kind in lacking]
+        owner, (_, kind) = lacking[0]
+        emit(Waiting(owner, f"its operator has not made a {kind} yet"))
+        time.sleep(_ASK_AGAIN)
+
+
+def _dead(owner: Ref, group_kind: tuple[str, str]) -> Gap:
+    kind = ".".join(filter(None, reversed(group_kind)))
+    return Gap(owner, f"its operator has not made a {kind} again")

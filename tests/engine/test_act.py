@@ -6,7 +6,8 @@ import pytest
 from fake_api import Answer, broken, refusal, reply, text
 
 from gitops_dr.cluster.connect import ApiError
-from gitops_dr.engine.act import TOO_EARLY, act
+from gitops_dr.engine.act import act
+from gitops_dr.engine.refusals import TOO_EARLY
 from gitops_dr.model import Action, Ref, Resource, Result, Step
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)

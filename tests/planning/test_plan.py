@@ -17,7 +17,8 @@ from gitops_dr.model import (
     parse_ref,
 )
 from gitops_dr.planning.facts import collect
-from gitops_dr.planning.plan import Intent, digest, make_plan
+from gitops_dr.planning.plan import digest, make_plan
+from gitops_dr.planning.selection import Intent
 
 NAMESPACE: dict[str, Any] = {"Namespace/shop": {}}
 

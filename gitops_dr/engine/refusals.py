@@ -1,0 +1,101 @@
+"""Tells an answer that is a matter of time from one that is final. Pure; rows with reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitops_dr.cluster.connect import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is a matter of time: the same request may succeed a little later."""
+
+    status: int
+    contains: str
+    because: str
+    link: str
+    unless: tuple[str, ...] = ()
+    """What the message holds where time does not help."""
+
+
+# The first attempt at these comes too early; everything else is final.
+TOO_EARLY = (
+    Refusal(
+        404,
+        "could not find the requested resource",
+        "A CRD is established a moment before the API server serves its kind.",
+        "https://github.com/kubernetes/kubernetes/issues/117467",
+    ),
+    Refusal(
+        404,
+        "404 page not found",
+        "The same, answered in plain text.",
+        "https://github.com/kubernetes/kubernetes/issues/117467",
+    ),
+    Refusal(
+        403,
+        "error looking up service account",
+        "The default ServiceAccount of a new namespace is made by a controller.",
+        "https://github.com/kubernetes/kubernetes/issues/66689",
+    ),
+    Refusal(
+        403,
+        "status unknown for quota",
+        "A quota counts only once its controller has filled in the status.",
+        "https://github.com/kubernetes/kubernetes/issues/93955",
+    ),
+    Refusal(
+        409,
+        "object is being deleted",
+        "One of the same name is on its way out; its finalizers take their time.",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
+    ),
+    Refusal(
+        0,
+        "",
+        "No answer: the API server restarts or the network fails.",
+        "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+    ),
+    Refusal(
+        500,
+        "",
+        "etcd changes its leader, or a webhook's backend is not up yet.",
+        "https://github.com/carvel-dev/kapp/blob/develop/pkg/kapp/resources/resources.go",
+        unless=("already allocated", "should not be set"),
+    ),
+    Refusal(
+        429,
+        "",
+        "The API server has too much to do.",
+        "https://kubernetes.io/docs/concepts/cluster-administration/flow-control/",
+    ),
+    Refusal(
+        502,
+        "",
+        "The load balancer found no API server that runs.",
+        "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/",
+    ),
+    Refusal(
+        503,
+        "",
+        "The API server or an aggregated one restarts.",
+        "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+    ),
+    Refusal(
+        504,
+        "",
+        "The API server, or the load balancer before it, waited for too long.",
+        "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+    ),
+)
+
+
+def too_early(error: ApiError) -> bool:
+    """Whether the same request may succeed a little later."""
+    return any(
+        error.status == refusal.status
+        and refusal.contains in error.message
+        and not any(text in error.message for text in refusal.unless)
+        for refusal in TOO_EARLY
+    )
