@@ -1,82 +1,116 @@
-"""Turns field changes into the JSON Patch that puts Git's values back. Pure.
+"""Makes the JSON Patch that puts Git's values back where an object differs. Pure.
 
 Source: RFC 6902 (JSON Patch), RFC 6901 (JSON Pointer).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gitops_dr.manifests.fieldpath import FieldPath, parse_fieldpath
-from gitops_dr.model import Body, FieldChange
+from gitops_dr.drift.compare import field_changes, shared_key
+from gitops_dr.model import Body
 
 Operation = dict[str, Any]
 
+# Rules take single entries out of these, and the field itself with its last entry.
+_SHARED: dict[str, type] = {
+    "annotations": dict,
+    "labels": dict,
+    "finalizers": list,
+    "secrets": list,
+    "imagePullSecrets": list,
+}
 
-def json_patch(live: Body, changes: Iterable[FieldChange]) -> list[Operation]:
-    """The operations that make ``live`` say what Git says in just these fields.
 
-    ``live`` is the object as the API server sent it, with everything that rules take out; the
-    changes say ``old`` for Git and ``new`` for the cluster. The first operation tests the
-    resourceVersion, so that the patch fails if somebody was faster. Raises ``ValueError`` or
-    ``TypeError`` if a change is not about this object.
+def json_patch(live: Body, seen: Body, wanted: Body) -> list[Operation]:
+    """The operations after which ``live`` says what Git says wherever the two differ.
+
+    ``live`` is the object as the API server sent it; ``seen`` is the same without what rules take
+    out, which is what was compared with ``wanted``, Git's. What rules take out is left as it is.
+    The first operation tests the resourceVersion, so that the patch fails if somebody was faster;
+    there is no other where nothing differs.
     """
-    parsed = [(parse_fieldpath(change.path), change) for change in changes]
-    # A list that differs in its order is replaced, so nothing inside it is to be done apart.
-    whole = {path for path, change in parsed if change.op == "replace"}
-    removals: list[tuple[list[Any], Operation]] = []
-    others: list[Operation] = []
-    for path, change in parsed:
-        if any(path[:end] in whole for end in range(len(path))):
-            continue
-        keys = _resolve(live, path, missing=change.op == "remove")
-        pointer = _pointer(keys)
-        match change.op:
-            case "add":
-                removals.append((keys, {"op": "remove", "path": pointer}))
-            case "remove":
-                others.append({"op": "add", "path": pointer, "value": change.old})
-            case _:
-                others.append({"op": "replace", "path": pointer, "value": change.old})
-    # From the end of each list to its beginning, because each removal moves what follows.
-    removals.sort(key=lambda removal: [_order(key) for key in removal[0]], reverse=True)
     version = live["metadata"]["resourceVersion"]
     guard = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-    return [guard, *others, *(operation for _, operation in removals)]
+    return [guard, *_operations(live, _restored(live, seen, wanted), ())]
 
 
-def _resolve(live: Any, path: FieldPath, *, missing: bool) -> list[str | int]:
-    """The keys and indices of a path; the last step may be ``missing``, then it is appended."""
-    keys: list[str | int] = []
-    node = live
-    for number, step in enumerate(path):
-        last = number == len(path) - 1
-        if isinstance(step, str):
-            keys.append(step)
-            node = node.get(step) if isinstance(node, dict) else None
-        elif isinstance(node, list) and isinstance(step, int | tuple):
-            index = step if isinstance(step, int) else _index(node, step)
-            if index is None and not (last and missing):
-                raise ValueError(f"{path}: the live object has no such item")
-            keys.append("-" if index is None else index)
-            node = node[index] if index is not None and index < len(node) else None
+def _restored(live: Any, seen: Any, wanted: Any) -> Any:
+    """``live`` with Git's values where ``seen`` differs from ``wanted``; nothing is changed."""
+    if not _differ(seen, wanted):
+        return live
+    if all(isinstance(value, dict) for value in (live, seen, wanted)):
+        return _restored_fields(live, seen, wanted)
+    if all(isinstance(value, list) for value in (live, seen, wanted)):
+        return _restored_items(live, seen, wanted)
+    return wanted
+
+
+def _restored_fields(live: Body, seen: Body, wanted: Body) -> Body:
+    result = dict(live)
+    for key in {**seen, **wanted}:
+        shared = _SHARED.get(key)
+        sides = [side[key] for side in (live, seen, wanted) if key in side]
+        if shared and all(isinstance(value, shared) for value in sides):
+            empty = shared()
+            value = _restored(*(side.get(key, empty) for side in (live, seen, wanted)))
+            keep = bool(value) or key in wanted
         else:
-            raise TypeError(f"{path}: the live object has no list there")
-    return keys
+            keep = key in wanted
+            whole = key in live and key in seen
+            value = _restored(live[key], seen[key], wanted[key]) if keep and whole else None
+            value = value if whole else wanted.get(key)
+        if keep:
+            result[key] = value
+        else:
+            result.pop(key, None)
+    return result
 
 
-def _index(items: list[Any], selector: tuple[str, ...]) -> int | None:
-    wanted = list(zip(selector[::2], selector[1::2], strict=True))
-    for index, item in enumerate(items):
-        if isinstance(item, dict) and all(item.get(key) == value for key, value in wanted):
-            return index
-    return None
+def _restored_items(live: list[Any], seen: list[Any], wanted: list[Any]) -> list[Any]:
+    """Git's items in Git's order, each with what rules take out of it, then what rules take out."""
+    key = shared_key(seen, wanted, live)
+    if key is not None:
+        now = {item[key]: item for item in live}
+        before = {item[key]: item for item in seen}
+        items = [
+            _restored(now[item[key]], before[item[key]], item)
+            if item[key] in now and item[key] in before
+            else item
+            for item in wanted
+        ]
+        known = before.keys() | {item[key] for item in wanted}
+        return [*items, *(item for name, item in now.items() if name not in known)]
+    if len(live) == len(seen) == len(wanted):
+        return [_restored(*sides) for sides in zip(live, seen, wanted, strict=True)]
+    if len(live) == len(seen):
+        return wanted
+    return [*wanted, *(item for item in live if item not in seen and item not in wanted)]
+
+
+def _operations(old: Any, new: Any, at: tuple[str | int, ...]) -> Iterator[Operation]:
+    if old is new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            path = (*at, key)
+            if key not in new:
+                yield {"op": "remove", "path": _pointer(path)}
+            elif key not in old:
+                yield {"op": "add", "path": _pointer(path), "value": new[key]}
+            else:
+                yield from _operations(old[key], new[key], path)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _operations(one, other, (*at, index))
+    elif _differ(old, new):
+        yield {"op": "replace", "path": _pointer(at), "value": new}
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return next(field_changes(one, other), None) is not None
 
 
 def _pointer(keys: Iterable[str | int]) -> str:
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-
-
-def _order(key: str | int) -> tuple[int, int | str]:
-    return (0, key) if isinstance(key, int) else (1, key)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from campaigns import loader
+from campaigns.history import POLICY
 from campaigns.independent import Api, Cluster, read_cluster
 from command import gitops_dr
 from corpus import corpus
@@ -85,6 +86,8 @@ class Rebuilt:
     code: int
     saved: Path
     """The rebuilt lab."""
+    audit: Path
+    """What was written to it while it was rebuilt."""
 
 
 @pytest.fixture(scope="session")
@@ -110,13 +113,19 @@ def rebuilt(
         f"export: {exported['objects']} objects of {len(source.objects)} listed, "
         f"exit {said.code}, {len(exported['omissions'])} omissions, {len(exported['gaps'])} gaps"
     )
-    with labs.running("target") as lab, Api(lab.server, lab.pki) as api:
+    audit = tmp_path_factory.mktemp("audit") / "audit.log"
+    policy = (f"--audit-policy-file={POLICY}",)
+    with (
+        labs.running("target", audit_log=audit, api_server_flags=policy) as lab,
+        Api(lab.server, lab.pki) as api,
+    ):
         said = rebuild(repo, labs.service_account_kubeconfig(lab))
         cluster = read_cluster(api)
         saved = tmp_path_factory.mktemp("rebuilt") / "lab.tar"
         labs.save(lab.name, saved)
-    yield Rebuilt(repo, source, exported, cluster, said.json, said.code, saved)
+    yield Rebuilt(repo, source, exported, cluster, said.json, said.code, saved, audit)
     saved.unlink()
+    audit.unlink()
 
 
 def rebuild(repo: Path, kubeconfig: Path, *flags: str) -> Any:

@@ -95,8 +95,8 @@ def objection(file: File, kubectl: Path, environment: dict[str, str], folder: Pa
     return "duplicate keys" if _has_duplicate_keys(file.data) else ""
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes the same anchor twice, as YAML 1.2 does."""
+class _Loader(yaml.BaseLoader):
+    """Takes every scalar for a string, and the same anchor twice, as YAML 1.2 does."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()

@@ -1,0 +1,297 @@
+"""The audit log proves the order of a rebuild: what was needed was there, or ready, before.
+
+Once for the whole corpus, and once for the bookstore with an admission webhook and an aggregated
+API that a real process serves. Everything stays on loopback, which no EndpointSlice may name; so
+their Service is an ExternalName for localhost, and the API server resolves Services without the
+help of endpoints (``--enable-aggregator-routing=false``).
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campaigns import backend
+from campaigns.conftest import Figures, Rebuilt, rebuild
+from campaigns.history import POLICY, prove, read_history
+from campaigns.independent import Api
+from campaigns.loader import load, wait_until
+from command import gitops_dr
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from shop import create_shop, wait_until_open
+
+from gitops_dr import lab as labs
+from gitops_dr.cluster.connect import connect
+
+SERVICE, NAMESPACE = "backend", "edge"
+API_SERVICE = f"/apis/apiregistration.k8s.io/v1/apiservices/{backend.VERSION}.{backend.GROUP}"
+FLAGS = (f"--audit-policy-file={POLICY}", "--enable-aggregator-routing=false")
+
+
+def test_the_corpus_came_back_in_order(rebuilt: Rebuilt, figures: Figures) -> None:
+    proof = prove(rebuilt.report, read_history(rebuilt.audit))
+    figures(
+        f"order of the corpus: {proof.existence} edges of existence and {proof.readiness} of "
+        f"readiness hold, {proof.excused} excused, {len(proof.wrong)} violated"
+    )
+    assert proof.existence > 1000
+    assert not proof.wrong, "\n".join(proof.wrong)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The process behind webhook and aggregated API."""
+
+    port: int
+    certificate: bytes
+
+    def calls(self) -> dict[str, int]:
+        """How often each was asked."""
+        context = ssl.create_default_context(cadata=self.certificate.decode())
+        with urllib.request.urlopen(
+            f"https://localhost:{self.port}/calls", context=context
+        ) as answer:
+            calls: dict[str, int] = json.load(answer)
+        return calls
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Backend]:
+    """Run the process for the length of the block."""
+    certificate = _certificate(folder)
+    process = subprocess.Popen(
+        [sys.executable, backend.__file__, folder / "tls.crt", folder / "tls.key"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        yield Backend(int(process.stdout.readline()), certificate)
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+def _certificate(folder: Path) -> bytes:
+    """A certificate for the Service, signed by itself; written to the folder with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "backend")])
+    now = datetime.datetime.now(datetime.UTC)
+    hosts = [x509.DNSName("localhost"), x509.DNSName(f"{SERVICE}.{NAMESPACE}.svc")]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (folder / "tls.crt").write_bytes(pem)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "tls.key").write_bytes(private)
+    return pem
+
+
+def _edge(served: Backend) -> list[dict[str, Any]]:
+    """The objects around the process, in the order in which a plain loader can create them."""
+    bundle = base64.b64encode(served.certificate).decode()
+    labels = {"app": "backend"}
+    service = {"name": SERVICE, "namespace": NAMESPACE, "port": served.port}
+    container = {"name": "backend", "image": "registry.example/backend:1"}
+    inside = f"namespaces/{NAMESPACE}"
+    return [
+        _line("0", "/api/v1/namespaces", "v1", "Namespace", NAMESPACE),
+        _line(
+            "1",
+            f"/apis/apps/v1/{inside}/deployments",
+            "apps/v1",
+            "Deployment",
+            SERVICE,
+            spec={
+                "replicas": 2,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        ),
+        _line(
+            "1",
+            f"/api/v1/{inside}/services",
+            "v1",
+            "Service",
+            SERVICE,
+            spec={
+                "type": "ExternalName",
+                "externalName": "localhost",
+                "ports": [{"port": served.port}],
+                "selector": labels,
+            },
+        ),
+        _config_map("checked"),
+        _line(
+            "2",
+            "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+            "admissionregistration.k8s.io/v1",
+            "ValidatingWebhookConfiguration",
+            "checks",
+            webhooks=[
+                {
+                    "name": "checks.campaign.example",
+                    "admissionReviewVersions": ["v1"],
+                    "sideEffects": "None",
+                    "failurePolicy": "Fail",
+                    "objectSelector": {"matchLabels": {"checked": "yes"}},
+                    "clientConfig": {"caBundle": bundle, "service": {**service, "path": "/check"}},
+                    "rules": [
+                        {
+                            "apiGroups": [""],
+                            "apiVersions": ["v1"],
+                            "operations": ["CREATE"],
+                            "resources": ["configmaps"],
+                        }
+                    ],
+                }
+            ],
+        ),
+        _line(
+            "2",
+            API_SERVICE.rpartition("/")[0],
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            API_SERVICE.rpartition("/")[2],
+            spec={
+                "group": backend.GROUP,
+                "version": backend.VERSION,
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 10,
+                "caBundle": bundle,
+                "service": service,
+            },
+        ),
+    ]
+
+
+def _config_map(name: str) -> dict[str, Any]:
+    line = _line("1", f"/api/v1/namespaces/{NAMESPACE}/configmaps", "v1", "ConfigMap", name)
+    line["object"]["metadata"]["labels"] = {"checked": "yes"}
+    return line
+
+
+def _line(
+    phase: str, path: str, api_version: str, kind: str, name: str, **content: Any
+) -> dict[str, Any]:
+    body = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **content}
+    return {"phase": phase, "path": path, "object": body}
+
+
+def _await_api(api: Api) -> None:
+    def available() -> bool:
+        conditions = api.get(API_SERVICE).get("status", {}).get("conditions") or ()
+        return any(c["type"] == "Available" and c["status"] == "True" for c in conditions)
+
+    wait_until(available, "the aggregated API answers")
+
+
+def _create_checked(api: Api, served: Backend) -> None:
+    """Create what the webhook is asked about."""
+    before = served.calls().get("webhook", 0)
+    line = _config_map("checked-afterwards")
+
+    def taken() -> bool:
+        # Webhooks are in force a moment after they were created.
+        name = line["object"]["metadata"]["name"]
+        api.call("DELETE", f"{line['path']}/{name}")
+        status, answer = api.call("POST", line["path"], line["object"])
+        assert status == 201, answer
+        return served.calls().get("webhook", 0) > before
+
+    wait_until(taken, "the webhook is asked")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with serving(tmp_path_factory.mktemp("backend")) as process:
+        yield process
+
+
+def test_a_webhook_and_an_aggregated_api_come_last_and_work(
+    served: Backend, lab_home: Path, tmp_path: Path, figures: Figures
+) -> None:
+    repo = tmp_path / "repository"
+    assert gitops_dr("init", str(repo), "--cluster", "edge").code == 0
+    with labs.running("edge", api_server_flags=FLAGS[1:]) as lab, Api(lab.server, lab.pki) as api:
+        reach = labs.service_account_kubeconfig(lab)
+        connection = connect(reach)
+        create_shop(connection)
+        loaded = load(api, _edge(served))
+        assert not loaded.refused
+        wait_until_open(connection)
+        _await_api(api)
+        exported = gitops_dr("export", "--repo", str(repo), "-o", "json", kubeconfig=reach)
+        assert exported.code == 0, exported.out + exported.err
+
+    log = tmp_path / "audit.log"
+    asked = served.calls()
+    with (
+        labs.running("edge", audit_log=log, api_server_flags=FLAGS) as lab,
+        Api(lab.server, lab.pki) as api,
+    ):
+        reach = labs.service_account_kubeconfig(lab)
+        said = rebuild(repo, reach)
+        assert said.code == 0, said.out + said.err
+        _await_api(api)
+        shelves = api.get(f"/apis/{backend.GROUP}/{backend.VERSION}/shelves")
+        assert shelves["kind"] == "ShelfList"
+        assert served.calls()["api"] > asked["api"]
+        _create_checked(api, served)
+    history = read_history(log)
+    proof = prove(said.json, history)
+    figures(
+        f"order of the bookstore with webhook and aggregated API: {proof.existence} edges of "
+        f"existence and {proof.readiness} of readiness hold, {proof.excused} excused, "
+        f"{len(proof.wrong)} violated; the process was asked {served.calls()}"
+    )
+    assert not proof.wrong, "\n".join(proof.wrong)
+    assert not proof.excused
+    needs = {
+        step["ref"]["kind"]: {need["ref"]["kind"]: need["ready"] for need in step["needs"]}
+        for step in said.json["plan"]["steps"]
+    }
+    for kind in ("ValidatingWebhookConfiguration", "APIService"):
+        assert needs[kind] == {"Service": True, "Deployment": True}
+    last = [
+        history.created[key]
+        for key in history.created
+        if key[1] in ("ValidatingWebhookConfiguration", "APIService")
+        and key[3] in ("checks", API_SERVICE.rpartition("/")[2])
+    ]
+    done = {tuple(each["ref"].values()) for each in said.json["outcomes"]}
+    others = [
+        revision
+        for (group, kind, namespace, name), revision in history.created.items()
+        if (group, kind, namespace, name) in done and revision not in last
+    ]
+    assert len(last) == 2
+    assert max(others) < min(last)

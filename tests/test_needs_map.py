@@ -1,0 +1,105 @@
+"""docs/needs.md says for each need what became of it, and names only tests that exist.
+
+Reads the page, and has pytest collect what it names; runs none of it.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
+LEFT_OUT_AT_MOST = 5
+REASONS = ("needs a cloud's api", "needs a real kubelet", "contradicts the mission")
+
+
+@dataclass(frozen=True)
+class Need:
+    """One row of the page."""
+
+    number: int
+    source: str
+    state: str
+    how: str
+    tests: tuple[str, ...]
+
+
+def needs() -> list[Need]:
+    found = []
+    for line in TEXT.splitlines():
+        if re.match(r"\| \d+ \|", line):
+            number, _, source, state, how, tests = (cell.strip() for cell in line.split("|")[1:-1])
+            named = tuple(re.findall(r"`(tests/[^`]*::[^`]*)`", tests))
+            found.append(Need(int(number), source, state, how, named))
+    return found
+
+
+NEEDS = needs()
+HEAD = " ".join(TEXT.split("\n## ")[0].split())
+CAPABILITIES = {name.lower() for name in re.findall(r"\*\*([\w ]+)\*\* \(", HEAD)}
+
+
+def test_every_need_has_one_row() -> None:
+    assert [need.number for need in NEEDS] == list(range(1, len(NEEDS) + 1))
+    assert all(need.source and need.how for need in NEEDS)
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: str(need.number))
+def test_a_need_says_what_became_of_it(need: Need) -> None:
+    how = need.how.lower()
+    match need.state:
+        case "met":
+            assert need.tests
+            assert "not yet" not in how
+        case "part":
+            assert need.tests
+            later = re.search(r"\*\*not yet\*\* \(([^)]*)\)", how)
+            assert later
+            assert set(later[1].split("; ")) <= CAPABILITIES
+        case "not yet":
+            assert not need.tests
+            later = re.match(r"\*\*([^*]*)\*\*", how)
+            assert later
+            assert later[1] in CAPABILITIES
+        case "left out":
+            assert not need.tests
+            assert any(reason in how for reason in REASONS)
+        case other:
+            pytest.fail(f"{other}: no such state")
+
+
+def test_few_are_left_out() -> None:
+    assert sum(need.state == "left out" for need in NEEDS) <= LEFT_OUT_AT_MOST
+
+
+def test_the_summary_counts_them() -> None:
+    summary = TEXT.split("## Summary")[1]
+    rows = re.findall(r"^\| ([a-z ]+) \| (\d+) \| ([\d, ]*) ?\|$", summary, re.MULTILINE)
+    counted = Counter(need.state for need in NEEDS)
+    assert {state: int(count) for state, count, _ in rows} == {**counted, "all": len(NEEDS)}
+    numbers = {state: re.findall(r"\d+", listed) for state, _, listed in rows if state != "all"}
+    assert numbers == {
+        state: [str(need.number) for need in NEEDS if need.state == state] for state in counted
+    }
+
+
+def test_every_test_that_is_named_exists() -> None:
+    """With its parameters, which only a collection knows."""
+    named = sorted({test for need in NEEDS for test in need.tests})
+    assert named
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    run = subprocess.run([*command, *named], cwd=ROOT, capture_output=True, text=True, check=False)
+    missing = re.findall(r"^ERROR: not found: (.*)$", run.stdout + run.stderr, re.MULTILINE)
+    assert not missing, "\n".join(missing)
+    assert run.returncode == 0, run.stdout + run.stderr
+    collected = set(run.stdout.splitlines())
+    assert [test for test in named if not any(_is(test, one) for one in collected)] == []
+
+
+def _is(named: str, collected: str) -> bool:
+    return collected == named or collected.startswith(f"{named}[")
