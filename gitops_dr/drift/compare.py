@@ -116,7 +116,7 @@ def field_changes(old: Any, new: Any, at: FieldPath = ()) -> Iterator[FieldChang
 
 
 def _list_changes(old: list[Any], new: list[Any], at: FieldPath) -> Iterator[FieldChange]:
-    key = _shared_key(old, new)
+    key = shared_key(old, new)
     if key is not None:
         before = {item[key]: item for item in old}
         after = {item[key]: item for item in new}
@@ -139,13 +139,14 @@ def _list_changes(old: list[Any], new: list[Any], at: FieldPath) -> Iterator[Fie
         yield FieldChange(format_fieldpath(at), "replace", old=old, new=new)
 
 
-def _shared_key(old: list[Any], new: list[Any]) -> str | None:
-    items = [*old, *new]
+def shared_key(*sides: list[Any]) -> str | None:
+    """Name the key by which the items of these lists are told apart; ``None`` if there is none."""
+    items = [item for side in sides for item in side]
     if not items or not all(isinstance(item, dict) for item in items):
         return None
     for key in _ITEM_KEYS:
         if all(isinstance(item.get(key), str) for item in items) and all(
-            len({item[key] for item in side}) == len(side) for side in (old, new)
+            len({item[key] for item in side}) == len(side) for side in sides
         ):
             return key
     return None

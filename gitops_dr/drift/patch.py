@@ -53,18 +53,15 @@ def _restored_fields(live: Body, seen: Body, wanted: Body) -> Body:
         shared = _SHARED.get(key)
         sides = [side[key] for side in (live, seen, wanted) if key in side]
         if shared and all(isinstance(value, shared) for value in sides):
-            empty = shared()
-            value = _restored(*(side.get(key, empty) for side in (live, seen, wanted)))
-            keep = bool(value) or key in wanted
-        else:
-            keep = key in wanted
-            whole = key in live and key in seen
-            value = _restored(live[key], seen[key], wanted[key]) if keep and whole else None
-            value = value if whole else wanted.get(key)
-        if keep:
-            result[key] = value
-        else:
+            result[key] = _restored(*(side.get(key, shared()) for side in (live, seen, wanted)))
+            if not result[key] and key not in wanted:
+                del result[key]
+        elif key not in wanted:
             result.pop(key, None)
+        elif key in live and key in seen:
+            result[key] = _restored(live[key], seen[key], wanted[key])
+        else:
+            result[key] = wanted[key]
     return result
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from gitops_dr.cluster.apply import create, get, merge, patch
 from gitops_dr.cluster.connect import ApiError, Connection
-from gitops_dr.drift.compare import field_changes
 from gitops_dr.drift.patch import json_patch
-from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_uids
+from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
 from gitops_dr.engine.refusals import too_early
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
@@ -25,8 +24,6 @@ _MADE_BY_CONTROLLERS = {("", "ServiceAccount", "default")}
 
 _ATTEMPTS = 3
 """How often a patch is made anew because somebody else wrote to the object meanwhile."""
-
-_OWNERS = "metadata.ownerReferences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +56,14 @@ def act(
         if step.action is Action.CREATE:
             body = held(step.ref, body)
         wanted = with_owners(body, step.ref, find_uid)
+        ownerless = owners_of(wanted) < owners_of(body)
         if step.action is Action.CONFIGURE:
             result, stored = _configure(connection, step.ref, resource, body, wanted)
             return Act(outcome(result), stored)
         try:
             stored = create(connection, resource, wanted)
-            if step.ref.group_kind == ("", "PersistentVolumeClaim"):
-                _free_released_volume(connection, stored)
-            return Act(outcome(Result.DONE), stored, ownerless=owners_of(wanted) < owners_of(body))
+            _free_released_volume(connection, step.ref, stored)
+            return Act(outcome(Result.DONE), stored, ownerless=ownerless)
         except ApiError as error:
             if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
                 raise
@@ -74,10 +71,12 @@ def act(
             stored = merge(connection, resource, wanted)
             return Act(outcome(Result.DONE), stored)
         live = get(connection, resource, step.ref.namespace, step.ref.name)
+        if same(step.ref, live, wanted, resource):
+            # Perhaps made by an attempt of ours that got no further.
+            _free_released_volume(connection, step.ref, live)
+            return Act(outcome(Result.PRESENT), live, ownerless=ownerless)
     except ApiError as error:
         return Act(outcome(Result.FAILED, error.message), too_early=too_early(error))
-    if same(step.ref, live, wanted, resource):
-        return Act(outcome(Result.PRESENT), live)
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
 
 
@@ -87,12 +86,8 @@ def _configure(
     """Patch the fields that differ; once more if somebody wrote to the object meanwhile."""
     for attempt in range(_ATTEMPTS):
         live = get(connection, resource, ref.namespace, ref.name)
-        changes = [
-            change
-            for change in field_changes(body, cleaned(ref, live, body, resource))
-            if not change.path.startswith(_OWNERS)
-        ]
-        operations = json_patch(live, changes)
+        seen = cleaned(ref, live, body, resource)
+        operations = json_patch(live, without_owners(seen), without_owners(body))
         owners = wanted["metadata"].get("ownerReferences")
         if owners and owners != live["metadata"].get("ownerReferences"):
             operations.append({"op": "add", "path": "/metadata/ownerReferences", "value": owners})
@@ -119,17 +114,18 @@ def cleaned(ref: Ref, live: Body, wanted: Body, resource: Resource) -> Body:
     return copy
 
 
+_CLAIM = ("", "PersistentVolumeClaim")
 _VOLUME = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 
-def _free_released_volume(connection: Connection, claim: Body) -> None:
+def _free_released_volume(connection: Connection, ref: Ref, claim: Body) -> None:
     """Let a claim have its static volume again that a deleted claim of the same name has released.
 
     The volume stays Released while it names the old claim's UID, and the new claim stays Pending:
     https://github.com/vmware-tanzu/velero/issues/5141
     """
     name = (claim.get("spec") or {}).get("volumeName")
-    if not name:
+    if ref.group_kind != _CLAIM or not name:
         return
     try:
         volume = get(connection, _VOLUME, "", name)

@@ -39,6 +39,11 @@ def without_uids(body: Body) -> Body:
     return _owned_by(body, [{k: v for k, v in owner.items() if k != "uid"} for owner in owners])
 
 
+def without_owners(body: Body) -> Body:
+    """The body as if nobody owned it."""
+    return _owned_by(body, [])
+
+
 def _owned_by(body: Body, owners: list[Body]) -> Body:
     metadata = {key: value for key, value in body["metadata"].items() if key != "ownerReferences"}
     if owners:

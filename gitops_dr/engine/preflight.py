@@ -9,9 +9,10 @@ from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import Discovery
 from gitops_dr.cluster.openapi import schemas
 from gitops_dr.manifests.schema import Schemas, unknown_fields
-from gitops_dr.model import Body, Ref
+from gitops_dr.model import ANY, Body, Ref
 
-_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_API_SERVICE = ("apiregistration.k8s.io", "APIService")
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Preflight:
     connection: Connection
     discovery: Discovery
     fields: bool
+    operators_define: bool = False
     _provided: set[tuple[str, str, str]] = field(default_factory=set)
     _seen: list[tuple[Ref, str]] = field(default_factory=list)
     _unknown: dict[Ref, str] = field(default_factory=dict)
@@ -33,8 +35,10 @@ class Preflight:
     def look(self, ref: Ref, version: str, body: Body) -> None:
         """Take one object into account."""
         self._seen.append((ref, version))
-        if ref.group_kind == _CRD:
+        if ref.group_kind == CRD:
             self._provided |= set(_kinds_of(body))
+        elif ref.group_kind == _API_SERVICE:
+            self._provided |= set(_kinds_behind(body))
         elif self.fields:
             key = (ref.group, version)
             if key not in self._schemas:
@@ -46,14 +50,15 @@ class Preflight:
     def refusals(self) -> Mapping[Ref, str]:
         """Objects that the target would refuse, with the reason, once all were looked at."""
         served = {(r.group, r.version, r.kind) for r in self.discovery.resources}
-        kinds = {(group, kind): version for group, version, kind in served}
+        others = self.discovery.versions()
         refused = dict(self._unknown)
         possible = served | self._provided
         for ref, version in self._seen:
-            if (ref.group, version, ref.kind) in possible:
+            kinds = {(ref.group, version, kind) for kind in (ref.kind, ANY)}
+            other = others.get(ref.group_kind)
+            if possible & kinds or (self.operators_define and "." in ref.group and not other):
                 continue
-            other = kinds.get(ref.group_kind)
-            instead = f"; it serves {other}" if other else ""
+            instead = f"; it serves {other[0].version}" if other else ""
             refused[ref] = f"the target does not serve this kind in version {version}{instead}"
         return refused
 
@@ -63,3 +68,9 @@ def _kinds_of(crd: Body) -> Iterable[tuple[str, str, str]]:
     for version in spec.get("versions") or ():
         if version.get("served"):
             yield spec["group"], version["name"], spec["names"]["kind"]
+
+
+def _kinds_behind(api_service: Body) -> Iterable[tuple[str, str, str]]:
+    spec = api_service.get("spec") or {}
+    if spec.get("service"):
+        yield spec.get("group", ""), spec.get("version", ""), ANY

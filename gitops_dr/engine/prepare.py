@@ -13,7 +13,7 @@ from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
-from gitops_dr.engine.preflight import Preflight
+from gitops_dr.engine.preflight import CRD, Preflight
 from gitops_dr.engine.recorded import Tree, read_tree
 from gitops_dr.errors import RepositoryError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
@@ -75,7 +75,13 @@ def prepare(
     started = time.monotonic()
     emit(PhaseStarted("plan"))
     newer_or_older = tree.coverage is not None and tree.coverage.version != identity.version
-    preflight = Preflight(connection, discover(connection), fields=newer_or_older)
+    generated = tree.coverage.generated.values() if tree.coverage else ()
+    preflight = Preflight(
+        connection,
+        discover(connection),
+        fields=newer_or_older,
+        operators_define=any(CRD in kinds for kinds in generated),
+    )
     facts, labels = _facts(examined, preflight)
     chosen = _chosen(examined, facts, labels, intent.selection)
     source = tree.coverage.uid if tree.coverage else identity.uid

@@ -98,6 +98,15 @@ def kube_apiserver(settings: Settings, ports: Ports) -> Command:
     )
 
 
+def _emulation(settings: Settings) -> Command:
+    """The flag by which the API server plays an older version, so that the others do too.
+
+    Otherwise they wait for ever for kinds that only their own version has.
+    """
+    flags = settings.api_server_flags
+    return tuple(flag for flag in flags if flag.startswith("--emulated-version="))
+
+
 def kube_controller_manager(settings: Settings) -> Command:
     """The controllers, each as its own ServiceAccount, as kubeadm sets them up."""
     pki = settings.path("pki")
@@ -108,6 +117,7 @@ def kube_controller_manager(settings: Settings) -> Command:
         "--leader-elect=false",
         "--use-service-account-credentials=true",
         f"--service-account-private-key-file={pki / 'sa.key'}",
+        *_emulation(settings),
         f"--root-ca-file={pki / 'ca.crt'}",
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
@@ -119,6 +129,7 @@ def kube_scheduler(settings: Settings) -> Command:
     """The scheduler."""
     return (
         settings.assets["kube-scheduler"],
+        *_emulation(settings),
         f"--kubeconfig={settings.path('scheduler.kubeconfig')}",
         "--secure-port=0",
         "--leader-elect=false",

@@ -57,7 +57,7 @@ def rebuild(
         emit=emit,
     )
 
-    after, dead = _examine_until_generated(prepared, timeout, emit)
+    after, dead = _examine_until_generated(prepared, intent, timeout, emit)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
     held = tuple(d for d in after.differences if is_held_back(d))
     left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
@@ -71,12 +71,12 @@ def rebuild(
 
 
 def _examine_until_generated(
-    prepared: Prepared, timeout: float, emit: Emit
+    prepared: Prepared, intent: Intent, timeout: float, emit: Emit
 ) -> tuple[Examined, list[Gap]]:
     """Compare again, and give operators time to make what they had made in the source.
 
     An owner that has not got its objects again in ``timeout`` seconds is a gap: its operator may be
-    dead, which nothing else would show.
+    dead, which nothing else would show. Where only a part was asked for, only its owners count.
     """
     tree, target = prepared.examined.recorded.tree, prepared.planned.goal.target
     recorded = tree.coverage.generated if tree.coverage else {}
@@ -84,7 +84,11 @@ def _examine_until_generated(
     while True:
         after = examine(prepared.connection, target, tree, emit=emit)
         observation = after.observation
-        lacking = not_generated(recorded, observation.state, observation.generated)
+        lacking = [
+            (owner, kind)
+            for owner, kind in not_generated(recorded, observation.state, observation.generated)
+            if not intent.selection or owner in prepared.chosen
+        ]
         if not lacking or time.monotonic() > deadline:
             return after, [_dead(owner, kind) for owner, kind in lacking]
         owner, (_, kind) = lacking[0]

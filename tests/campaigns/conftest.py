@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from campaigns import loader
 from campaigns.history import POLICY
-from campaigns.independent import Api, Cluster, read_cluster
+from campaigns.independent import Api, read_cluster
+from campaigns.rebuilding import CLUSTER, Figures, Rebuilt, await_rest, rebuild
 from command import gitops_dr
 from corpus import corpus
 
 from gitops_dr import lab as labs
 
-CLUSTER = "corpus"
-UNREADY_SECONDS = "30"
-"""The corpus has many workloads that can never be ready; nobody waits longer for one."""
-
-COMMAND_SECONDS = 1200.0
-
-Figures = Callable[[str], None]
 _FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -60,6 +53,8 @@ def saved_corpus(lab_home: Path, request: pytest.FixtureRequest, figures: Figure
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in made_of)).hexdigest()
     file = request.config.cache.mkdir("campaign") / f"corpus-{digest[:16]}.tar"
     if not file.exists():
+        for outdated in file.parent.iterdir():
+            outdated.unlink()
         with labs.running("loading") as lab, Api(lab.server, lab.pki) as api:
             loaded = loader.load(api, loader.read_lines(lines))
             partial = file.with_suffix(".partial")
@@ -70,24 +65,6 @@ def saved_corpus(lab_home: Path, request: pytest.FixtureRequest, figures: Figure
             + ", ".join(f"{each.name} ({each.status})" for each in loaded.refused)
         )
     return file
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """The corpus' cluster, what was exported of it, and what came back from that."""
-
-    repo: Path
-    source: Cluster
-    exported: Any
-    """The export's JSON report."""
-    cluster: Cluster
-    report: Any
-    """The rebuild's JSON report."""
-    code: int
-    saved: Path
-    """The rebuilt lab."""
-    audit: Path
-    """What was written to it while it was rebuilt."""
 
 
 @pytest.fixture(scope="session")
@@ -126,27 +103,3 @@ def rebuilt(
     yield Rebuilt(repo, source, exported, cluster, said.json, said.code, saved, audit)
     saved.unlink()
     audit.unlink()
-
-
-def rebuild(repo: Path, kubeconfig: Path, *flags: str) -> Any:
-    """Run a rebuild whose workloads need not become ready."""
-    said = gitops_dr(
-        *("rebuild", "--repo", str(repo), "--yes", "--accept-empty-volumes", "-o", "json"),
-        *("--timeout", UNREADY_SECONDS, *flags),
-        kubeconfig=kubeconfig,
-        timeout=COMMAND_SECONDS,
-    )
-    assert said.code in (0, 3), said.err
-    return said
-
-
-def await_rest(api: Api) -> None:
-    """Wait until controllers have nothing new to make."""
-    seen: list[int] = []
-
-    def rests() -> bool:
-        kinds = ("/api/v1/pods", "/apis/apps/v1/replicasets", "/api/v1/persistentvolumes")
-        seen.append(sum(len(api.get(path)["items"]) for path in kinds))
-        return len(seen) > 8 and len(set(seen[-8:])) == 1
-
-    loader.wait_until(rests, "controllers have nothing to do")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
-from campaigns.conftest import Figures, Rebuilt
 from campaigns.independent import (
     Body,
     Cluster,
@@ -24,6 +23,7 @@ from campaigns.independent import (
     scaled_by_others,
 )
 from campaigns.loader import read_lines
+from campaigns.rebuilding import Figures, Rebuilt
 from corpus import corpus
 
 ANY = "*"

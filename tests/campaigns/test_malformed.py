@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from campaigns.conftest import Figures
 from campaigns.independent import Api
 from campaigns.loader import load
+from campaigns.rebuilding import Figures
 from command import git, gitops_dr
 from corpus import corpus
 

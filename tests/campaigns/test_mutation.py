@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from campaigns.conftest import CLUSTER, Figures, Rebuilt
 from campaigns.independent import Api, key_of
 from campaigns.mutations import Mutation, mutate, names
+from campaigns.rebuilding import CLUSTER, Figures, Rebuilt
 from command import gitops_dr
 
 from gitops_dr import lab as labs

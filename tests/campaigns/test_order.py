@@ -23,10 +23,10 @@ from typing import Any
 
 import pytest
 from campaigns import backend
-from campaigns.conftest import Figures, Rebuilt, rebuild
 from campaigns.history import POLICY, prove, read_history
 from campaigns.independent import Api
 from campaigns.loader import load, wait_until
+from campaigns.rebuilding import Figures, Rebuilt, rebuild
 from command import gitops_dr
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns.conftest import Figures, rebuild
 from campaigns.independent import Api
 from campaigns.loader import load, read_lines
+from campaigns.rebuilding import Figures, rebuild
 from command import git, gitops_dr
 from corpus import corpus
 from shop import create_shop

@@ -87,6 +87,29 @@ def test_objects_are_sorted_by_how_they_differ(
     assert found.differences + found.equal == len(desired.entries.keys() | observed.entries.keys())
 
 
+ACCOUNT = Ref("", "ServiceAccount", "shop", "default")
+JOB = Ref("batch", "Job", "shop", "migrate")
+ENTRY = Entry("1", "path", "v1")
+
+
+@pytest.mark.parametrize(
+    ("ref", "missing"),
+    [
+        pytest.param(JOB, False, id="a Job that has finished since"),
+        pytest.param(ACCOUNT, True, id="an account that lost what was added to it"),
+        pytest.param(POD, True, id="a Pod: of some kinds only some finish"),
+    ],
+)
+def test_what_is_there_and_left_out_by_a_rule(ref: Ref, missing: bool) -> None:
+    desired, there = State({ref: ENTRY}), State({}, unlisted=frozenset({ref}))
+    assert compare(desired, there).missing == ((ref,) if missing else ())
+    assert compare(desired, there).differences == missing
+    # Not there at all, each is missing.
+    assert compare(desired, State({})).missing == (ref,)
+    # Left out by a rule, and not in Git: nothing is said.
+    assert compare(State({}), there).differences == 0
+
+
 def test_differences_are_written_out_in_order() -> None:
     comparison = Comparison((D,), (B, POD), (A,), ((C, "403"),), 0)
     paths = {ref: f"{ref.name}.yaml" for ref in (A, B, C, D, POD)}

@@ -273,3 +273,256 @@ def test_everything_else_is_final(api, connection, name):
     done = run(connection)
     assert done.outcome.result is Result.FAILED
     assert not done.too_early
+
+
+@pytest.mark.parametrize("text", ["node port 30080 is already allocated", "x should not be set"])
+def test_an_internal_error_that_time_does_not_heal_is_final(api, connection, text):
+    api.on(PATH, refusal(500, "InternalError", text), method="POST")
+    done = run(connection)
+    assert done.outcome.result is Result.FAILED
+    assert not done.too_early
+
+
+# -- owners that come later ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "later"])
+@pytest.mark.parametrize("before", [True, False], ids=["found", "made"])
+def test_what_lacks_an_owner_is_told(api, connection, there, before):
+    """Also if an earlier attempt made it, whose answer was lost."""
+    linked = [{**owner("web"), "uid": "1"}] if there else []
+    api.on(PATH, THERE if before else reply(stored(body(owners=linked)), 201), method="POST")
+    api.on(f"{PATH}/a", reply(stored(body(owners=linked))))
+    found = (lambda _ref: "1") if there else nobody
+    done = run(connection, body(owners=[owner("web")]), find_uid=found)
+    assert done.outcome.result is (Result.PRESENT if before else Result.DONE)
+    assert done.ownerless is not there
+
+
+# -- what runs to an end ---------------------------------------------------------------------------
+
+JOBS = Resource("batch", "v1", "Job", "jobs", namespaced=True)
+JOB_PATH = "/apis/batch/v1/namespaces/shop/jobs"
+
+
+def test_what_had_not_finished_is_made_held(api, connection):
+    wanted = body(JOBS, spec={"suspend": False, "x": 1})
+    api.on(JOB_PATH, reply(stored(wanted), 201), method="POST")
+    run(connection, wanted, JOBS)
+    assert api.requests[0].json["spec"] == {"suspend": True, "x": 1}
+    assert wanted["spec"]["suspend"] is False
+
+
+def test_one_that_is_there_held_is_the_one_that_was_made(api, connection):
+    wanted = body(JOBS, spec={"suspend": False, "x": 1})
+    api.on(JOB_PATH, THERE, method="POST")
+    api.on(f"{JOB_PATH}/a", reply(stored(body(JOBS, spec={"suspend": True, "x": 1}))))
+    assert run(connection, wanted, JOBS).outcome.result is Result.PRESENT
+
+
+def test_configuring_holds_nothing(api, connection):
+    """A person who let it start, or asked for it to be overwritten, has decided."""
+    live = stored(body(JOBS, spec={"suspend": False, "x": 2}))
+    api.on(f"{JOB_PATH}/a", reply(live))
+    api.on(f"{JOB_PATH}/a", reply(live), method="PATCH")
+    configure(connection, body(JOBS, spec={"suspend": False, "x": 1}), JOBS)
+    assert api.requests[1].json[1:] == [{"op": "replace", "path": "/spec/x", "value": 1}]
+
+
+# -- configure -------------------------------------------------------------------------------------
+
+OTHER = body(data={"k": "other"})
+
+
+def configure(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody):
+    wanted = wanted or body(resource)
+    ref = Ref(resource.group, resource.kind, "shop", wanted["metadata"]["name"])
+    step = Step(ref, Action.CONFIGURE, "fingerprint", "path", "v1")
+    return act(connection, step, resource, wanted, find_uid)
+
+
+def patches(api):
+    return [request.json for request in api.requests if request.method == "PATCH"]
+
+
+def guard(version="7"):
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+
+
+def test_configuring_patches_the_fields_that_differ_and_nothing_else(api, connection):
+    live = stored(OTHER, labels={"by": "hand"}, annotations={"of": "somebody"})
+    live["status"] = {"of": "the cluster"}
+    api.on(f"{PATH}/a", reply(live))
+    api.on(f"{PATH}/a", reply(stored(body())), method="PATCH")
+    done = configure(connection)
+    assert (done.outcome.result, done.stored) == (Result.DONE, stored(body()))
+    assert done.outcome.action is Action.CONFIGURE
+    assert patches(api) == [
+        [
+            guard(),
+            {"op": "replace", "path": "/data/k", "value": "v"},
+            {"op": "remove", "path": "/metadata/annotations"},
+            {"op": "remove", "path": "/metadata/labels"},
+        ]
+    ]
+    (request,) = [each for each in api.requests if each.method == "PATCH"]
+    assert request.headers["Content-Type"] == "application/json-patch+json"
+
+
+def test_what_rules_take_out_of_the_live_object_stays(api, connection):
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    wanted = body()
+    wanted["metadata"]["annotations"] = {"mine": "1"}
+    api.on(f"{PATH}/a", reply(stored(body(), annotations=applied)))
+    api.on(f"{PATH}/a", reply(stored(wanted)), method="PATCH")
+    configure(connection, wanted)
+    (operations,) = patches(api)
+    assert operations[1:] == [{"op": "add", "path": "/metadata/annotations/mine", "value": "1"}]
+
+
+def test_where_nothing_differs_any_more_nothing_is_written(api, connection):
+    api.on(f"{PATH}/a", reply(stored(body())))
+    assert configure(connection).outcome.result is Result.PRESENT
+    assert patches(api) == []
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_a_patch_is_made_anew_if_somebody_was_faster(api, connection, status):
+    faster = stored(OTHER, resourceVersion="8")
+    api.on(f"{PATH}/a", reply(stored(OTHER)), reply(faster))
+    again = refusal(status, "Invalid", "the test failed")
+    api.on(f"{PATH}/a", again, reply(stored(body())), method="PATCH")
+    assert configure(connection).outcome.result is Result.DONE
+    assert [operations[0] for operations in patches(api)] == [guard("7"), guard("8")]
+
+
+def test_a_refusal_of_an_object_that_did_not_move_is_final(api, connection):
+    api.on(f"{PATH}/a", reply(stored(OTHER)))
+    api.on(f"{PATH}/a", refusal(422, "Invalid", "field is immutable"), method="PATCH")
+    done = configure(connection)
+    assert (done.outcome.result, done.outcome.reason) == (Result.FAILED, "field is immutable")
+    assert not done.too_early
+    assert len(patches(api)) == 1
+
+
+def test_one_that_never_rests_is_given_up(api, connection):
+    versions = [reply(stored(OTHER, resourceVersion=str(n))) for n in range(20)]
+    api.on(f"{PATH}/a", *versions)
+    api.on(f"{PATH}/a", refusal(409, "Conflict", "somebody was faster"), method="PATCH")
+    done = configure(connection)
+    assert (done.outcome.result, done.outcome.reason) == (Result.FAILED, "somebody was faster")
+    assert len(patches(api)) == 3
+
+
+def test_one_that_is_gone_meanwhile_is_a_failure(connection):
+    assert configure(connection).outcome.result is Result.FAILED
+
+
+LINKED = {**owner("web"), "uid": "new"}
+
+
+@pytest.mark.parametrize(
+    ("in_git", "live", "uid", "written"),
+    [
+        pytest.param([owner("web")], [], "new", [LINKED], id="lost"),
+        pytest.param([owner("web")], [{**LINKED, "uid": "old"}], "new", [LINKED], id="an old one"),
+        pytest.param([owner("web")], [LINKED], "new", None, id="there"),
+        pytest.param([owner("web")], [LINKED], None, None, id="not to be found"),
+        pytest.param([], [LINKED], "new", None, id="given by somebody in the cluster"),
+    ],
+)
+def test_owners_are_given_by_uid(api, connection, in_git, live, uid, written):
+    api.on(f"{PATH}/a", reply(stored(body(owners=live))))
+    api.on(f"{PATH}/a", reply(stored(body(owners=in_git))), method="PATCH")
+    done = configure(connection, body(owners=in_git), find_uid=lambda _ref: uid)
+    if written is None:
+        assert patches(api) == []
+        assert done.outcome.result is Result.PRESENT
+    else:
+        operation = {"op": "add", "path": "/metadata/ownerReferences", "value": written}
+        assert patches(api) == [[guard(), operation]]
+
+
+# -- a volume that an old claim has released -------------------------------------------------------
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+CLAIM_PATH = "/api/v1/namespaces/shop/persistentvolumeclaims"
+VOLUME_PATH = "/api/v1/persistentvolumes/disk"
+OLD = {"namespace": "shop", "name": "a", "uid": "of the old claim", "resourceVersion": "3"}
+
+
+def claim(**spec):
+    return body(CLAIMS, spec={"volumeName": "disk"} | spec)
+
+
+def volume(**claim_ref):
+    spec = {"claimRef": claim_ref} if claim_ref else {}
+    return {"metadata": {"name": "disk", "resourceVersion": "9"}, "spec": spec}
+
+
+def freed(*more):
+    path = "/spec/claimRef/uid"
+    return [
+        {"op": "test", "path": path, "value": "of the old claim"},
+        {"op": "remove", "path": path},
+        *more,
+    ]
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "made by an earlier attempt"])
+def test_a_claim_gets_the_volume_that_its_predecessor_released(api, connection, made):
+    api.on(CLAIM_PATH, reply(stored(claim()), 201) if made else THERE, method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(stored(claim())))
+    api.on(VOLUME_PATH, reply(volume(**OLD)))
+    api.on(VOLUME_PATH, reply(volume()), method="PATCH")
+    done = run(connection, claim(), CLAIMS)
+    assert done.outcome.result is (Result.DONE if made else Result.PRESENT)
+    version = {"op": "remove", "path": "/spec/claimRef/resourceVersion"}
+    assert patches(api) == [freed(version)]
+
+
+def test_a_reference_without_a_version_loses_its_uid_alone(api, connection):
+    api.on(CLAIM_PATH, reply(stored(claim()), 201), method="POST")
+    without = {key: value for key, value in OLD.items() if key != "resourceVersion"}
+    api.on(VOLUME_PATH, reply(volume(**without)))
+    api.on(VOLUME_PATH, reply(volume()), method="PATCH")
+    run(connection, claim(), CLAIMS)
+    assert patches(api) == [freed()]
+
+
+@pytest.mark.parametrize(
+    "held_for",
+    [
+        {},
+        OLD | {"uid": "1"},
+        {"namespace": "shop", "name": "a"},
+        OLD | {"name": "b"},
+        OLD | {"namespace": "bank"},
+    ],
+    ids=["for nobody", "for this very claim", "by name", "for another", "in another namespace"],
+)
+def test_any_other_volume_is_left_as_it_is(api, connection, held_for):
+    api.on(CLAIM_PATH, reply(stored(claim()), 201), method="POST")
+    api.on(VOLUME_PATH, reply(volume(**held_for)))
+    assert run(connection, claim(), CLAIMS).outcome.result is Result.DONE
+    assert patches(api) == []
+
+
+def test_a_volume_that_is_not_there_yet_is_no_failure(api, connection):
+    api.on(CLAIM_PATH, reply(stored(claim()), 201), method="POST")
+    assert run(connection, claim(), CLAIMS).outcome.result is Result.DONE
+    assert len(api.asked(VOLUME_PATH)) == 1
+
+
+def test_a_claim_without_a_volume_of_its_own_asks_for_none(api, connection):
+    api.on(CLAIM_PATH, reply(stored(claim(volumeName="")), 201), method="POST")
+    run(connection, claim(volumeName=""), CLAIMS)
+    assert [request.method for request in api.requests] == ["POST"]
+
+
+def test_a_volume_that_cannot_be_freed_for_now_is_tried_again(api, connection):
+    api.on(CLAIM_PATH, reply(stored(claim()), 201), method="POST")
+    api.on(VOLUME_PATH, refusal(500, "InternalError", "etcdserver: leader changed"))
+    done = run(connection, claim(), CLAIMS)
+    assert done.outcome.result is Result.FAILED
+    assert done.too_early

@@ -515,6 +515,58 @@ def test_an_owner_of_this_plan_is_known_and_another_is_asked_for(world, monkeypa
     assert asked == ["there", "gone", "hidden"]
 
 
+def without_its_owner(step: Step, _find_uid: Any) -> Act:
+    made = phase(step.ref, "Active")
+    return Act(Outcome(step.ref, step.action, Result.DONE, seconds=2.5), made, ownerless=True)
+
+
+@pytest.fixture
+def relinked(world, monkeypatch) -> list[tuple[Any, ...]]:
+    """What was linked when everything was made, with what was made by then."""
+    calls: list[tuple[Any, ...]] = []
+
+    def relink(_connection: Any, ref: Ref, resource: Resource, body: Any, find_uid: Any) -> bool:
+        calls.append((str(ref), resource.version, body, world.tried(), find_uid))
+        return True
+
+    monkeypatch.setattr(executing, "relink", relink)
+    return calls
+
+
+def test_owners_that_came_later_are_linked_once_everything_is_made(world, relinked):
+    """A claim comes before the workload that owns it, and so does one side of a cycle."""
+    world.script("ConfigMap/shop/child", without_its_owner)
+    child = replace(config_map("child"), version="v2")
+    outcomes = run(child, config_map("owner", need("ConfigMap/shop/child")), config_map("free"))
+    assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
+    ((ref, version, body, made, find_uid),) = relinked
+    assert (ref, version) == ("ConfigMap/shop/child", "v2")
+    assert body == {"of": parse_ref(ref)}
+    assert len(made) == 3
+    assert find_uid(parse_ref("ConfigMap/shop/owner")) == "uid of ConfigMap/shop/owner"
+
+
+def test_what_has_its_owners_is_not_written_again(world, relinked):
+    run(config_map("a"), config_map("b"))
+    assert relinked == []
+
+
+def test_an_object_that_is_made_and_cannot_be_linked_has_failed(world, monkeypatch):
+    def refused(*_arguments: Any) -> bool:
+        raise ApiError("ownerReferences is forbidden", status=403)
+
+    monkeypatch.setattr(executing, "relink", refused)
+    world.script("ConfigMap/shop/child", without_its_owner)
+    world.script("ConfigMap/shop/second", without_its_owner)
+    outcomes = run(config_map("child"), config_map("second"), config_map("other"))
+    child = outcomes["ConfigMap/shop/child"]
+    assert child.result is Result.FAILED
+    assert child.reason == "made, but not linked to its owner: ownerReferences is forbidden"
+    assert child.seconds == 2.5
+    assert outcomes["ConfigMap/shop/second"].result is Result.FAILED
+    assert outcomes["ConfigMap/shop/other"].result is Result.DONE
+
+
 # -- size and end ----------------------------------------------------------------------------------
 
 

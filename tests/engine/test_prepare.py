@@ -1,6 +1,7 @@
 """From a recovery point and a cluster to a plan."""
 
 import pytest
+from fake_api import reply
 
 from gitops_dr.desired.recovery import COVERAGE, Coverage, write_coverage
 from gitops_dr.engine.opening import Where, open_repo
@@ -122,3 +123,59 @@ def test_a_commit_without_an_export_is_no_point(save, where):
 )
 def test_the_plural_is_in_the_path(path, plural):
     assert plural_of(path) == plural
+
+
+# -- what the target cannot take -------------------------------------------------------------------
+
+WIDGET = canonical(
+    {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "namespace": "shop"},
+    }
+)
+WITH_WIDGET = FILES | {"clusters/prod/namespaces/shop/widgets.example.com/w.yaml": WIDGET}
+WIDGET_REF = Ref("example.com", "Widget", "shop", "w")
+
+
+def coverage(version="v1.37.2", **parts):
+    kinds = ((CONFIG_MAPS, 2), (NAMESPACES, 1), (WIDGETS, 1))
+    written = write_coverage(Coverage("source", version, kinds, **parts))
+    return {f"clusters/prod/{COVERAGE}": written}
+
+
+def test_a_kind_that_the_target_does_not_serve_is_a_gap_and_the_rest_is_planned(
+    save, where, target
+):
+    save(WITH_WIDGET)
+    planned = prepare(where).planned
+    assert [step.ref.name for step in planned.plan.steps] == ["shop", "a"]
+    (gap,) = planned.gaps
+    assert gap.ref == WIDGET_REF
+    assert "does not serve this kind in version v1" in gap.reason
+
+
+def test_a_kind_that_an_operator_may_yet_define_is_tried(save, where, target):
+    template = Ref("templates.example.com", "Template", "", "widgets")
+    defined = (("apiextensions.k8s.io", "CustomResourceDefinition"),)
+    save(WITH_WIDGET | coverage(generated={template: defined}))
+    planned = prepare(where).planned
+    assert planned.gaps == ()
+    assert WIDGET_REF in [step.ref for step in planned.plan.steps]
+
+
+SCHEMA = {
+    "x-kubernetes-group-version-kind": [{"group": "", "version": "v1", "kind": "ConfigMap"}],
+    "properties": {"apiVersion": {}, "kind": {}, "metadata": {"properties": {"name": {}}}},
+}
+
+
+@pytest.mark.parametrize(("version", "asked"), [("v1.37.2", False), ("v1.38.0", True)])
+def test_fields_are_asked_for_where_the_source_was_of_another_version(
+    save, where, target, version, asked
+):
+    save(FILES | coverage(version))
+    target.api.on("/openapi/v3/api/v1", reply({"components": {"schemas": {"CM": SCHEMA}}}))
+    gaps = prepare(where).planned.gaps
+    assert [gap.ref.name for gap in gaps] == (["a"] if asked else [])
+    assert all("does not know its metadata.namespace" in gap.reason for gap in gaps)

@@ -192,3 +192,52 @@ def test_the_digest_is_of_the_acts_the_commit_and_the_target() -> None:
     }
     assert same not in others
     assert len(others) == 5
+
+
+# -- intents ---------------------------------------------------------------------------------------
+
+MODIFIED = Difference(parse_ref("ConfigMap/shop/m"), Presence.MODIFIED, "path")
+TASK = parse_ref("TaskRun.tekton.dev/ci/build")
+DNS = parse_ref("ConfigMap/kube-system/coredns")
+
+
+def plan_for(*differences: Difference, intent: Intent = Intent(), **options: Any) -> Plan:  # noqa: B008
+    held = state([str(difference.ref) for difference in differences])
+    observed = state(["Namespace/shop", "Namespace/ci", "Namespace/kube-system"])
+    return make_plan(held, observed, differences, {}, intent, **options)
+
+
+def test_whoever_overwrites_has_what_differs_configured() -> None:
+    (step,) = plan_for(MODIFIED, intent=Intent(overwrite=True)).steps
+    assert (step.ref, step.action, step.reason) == (MODIFIED.ref, Action.CONFIGURE, "")
+    assert step.fingerprint == "fingerprint of ConfigMap/shop/m"
+
+
+def test_what_the_target_would_refuse_is_a_gap_and_no_step() -> None:
+    missing = Difference(parse_ref("ConfigMap/shop/new"), Presence.MISSING, "path")
+    refused = {missing.ref: "not served", MODIFIED.ref: "does not know its spec.x"}
+    made = plan_for(missing, MODIFIED, refused=refused)
+    assert made.steps == ()
+    assert made.gaps == (
+        Gap(MODIFIED.ref, "does not know its spec.x"),
+        Gap(missing.ref, "not served"),
+    )
+
+
+def test_what_would_run_a_second_time_and_cannot_be_held_is_a_gap() -> None:
+    made = plan_for(Difference(TASK, Presence.MISSING, "path"))
+    assert made.steps == ()
+    (gap,) = made.gaps
+    assert gap.ref == TASK
+    assert "second time" in gap.reason
+    # One that is there runs already.
+    (step,) = plan_for(Difference(TASK, Presence.MODIFIED, "path")).steps
+    assert step.action is Action.SKIP
+
+
+def test_what_a_rule_leaves_alone_is_no_step_and_no_gap_even_if_it_would_be_refused() -> None:
+    missing = Difference(DNS, Presence.MISSING, "path")
+    made = plan_for(missing, intent=Intent(elsewhere=True), refused={DNS: "not served"})
+    assert (made.steps, made.gaps) == ((), ())
+    assert [omission.ref for omission in made.omissions] == [DNS]
+    assert [step.ref for step in plan_for(missing).steps] == [DNS]
