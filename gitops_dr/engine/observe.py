@@ -6,8 +6,10 @@ is not among those that the caller knows, so memory follows the differences, not
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gitops_dr.cluster.connect import ApiError, Connection
@@ -92,6 +94,19 @@ class _Gathering:
     """Objects with a controller owner, until it is known whether that owner is exported."""
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector back: pages hold no cycles, and it would search them all."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_uncollected()
 def observe(
     connection: Connection,
     identity: Identity,

@@ -74,7 +74,7 @@ def make_plan(
                     and not facts.get(ref, NO_FACTS).references.has_data
                 ):
                     gaps.append(Gap(ref, "its volume starts empty: no snapshot restores its data"))
-            case Presence.MODIFIED if intent.overwrite:
+            case Presence.MODIFIED if intent.overwrite or _only_lacks_owners(difference):
                 steps.append(_step(desired, ref, Action.CONFIGURE))
             case Presence.MODIFIED:
                 reason = "exists and differs; left untouched"
@@ -90,6 +90,14 @@ def make_plan(
         omissions=tuple(sorted(omissions.values())),
         gaps=tuple(sorted({*gaps, *unmet_gaps})),
         notes=(*ordering.notes, *unmet_notes),
+    )
+
+
+def _only_lacks_owners(difference: Difference) -> bool:
+    """Whether a rebuild that was killed before it linked owners left the object so."""
+    return bool(difference.changes) and all(
+        change.op == "remove" and change.path.startswith("metadata.ownerReferences")
+        for change in difference.changes
     )
 
 

@@ -7,7 +7,7 @@ done when nothing differs and everything that it made is ready.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from gitops_dr.cluster.apply import late_binding_classes
 from gitops_dr.engine.difference import Examined, examine
@@ -15,14 +15,16 @@ from gitops_dr.engine.execute import execute
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import Prepared, prepare
 from gitops_dr.events import Emit, Waiting, silent
-from gitops_dr.model import Gap, Ref
+from gitops_dr.model import ANY, Gap, Ref, Result
 from gitops_dr.planning.selection import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back
 from gitops_dr.rules.relations import not_generated
 
 _ASK_AGAIN = 2.0
-"""Seconds between two looks at what operators have made; a look lists the whole cluster."""
+"""Seconds between two looks at what came of it; a look lists the whole cluster."""
+
+_API_SERVICE = ("apiregistration.k8s.io", "APIService")
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""
@@ -57,7 +59,12 @@ def rebuild(
         emit=emit,
     )
 
-    after, dead = _examine_until_generated(prepared, intent, timeout, emit)
+    served = {
+        outcome.ref.name.partition(".")[2]
+        for outcome in outcomes
+        if outcome.ref.group_kind == _API_SERVICE and outcome.result is Result.DONE
+    }
+    after, dead = _examine_until_generated(prepared, intent, timeout, emit, served)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
     held = tuple(d for d in after.differences if is_held_back(d))
     left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
@@ -71,12 +78,18 @@ def rebuild(
 
 
 def _examine_until_generated(
-    prepared: Prepared, intent: Intent, timeout: float, emit: Emit
+    prepared: Prepared,
+    intent: Intent,
+    timeout: float,
+    emit: Emit,
+    served: Collection[str] = (),
 ) -> tuple[Examined, list[Gap]]:
     """Compare again, and give operators time to make what they had made in the source.
 
     An owner that has not got its objects again in ``timeout`` seconds is a gap: its operator may be
     dead, which nothing else would show. Where only a part was asked for, only its owners count.
+    ``served``: API groups whose aggregated API has just become available; discovery takes them for
+    silent a moment longer.
     """
     tree, target = prepared.examined.recorded.tree, prepared.planned.goal.target
     recorded = tree.coverage.generated if tree.coverage else {}
@@ -89,10 +102,14 @@ def _examine_until_generated(
             for owner, kind in not_generated(recorded, observation.state, observation.generated)
             if not intent.selection or owner in prepared.chosen
         ]
-        if not lacking or time.monotonic() > deadline:
+        still_silent = any(
+            gap.ref.kind == ANY and gap.ref.group in served for gap in observation.state.gaps
+        )
+        if not (lacking or still_silent) or time.monotonic() > deadline:
             return after, [_dead(owner, kind) for owner, kind in lacking]
-        owner, (_, kind) = lacking[0]
-        emit(Waiting(owner, f"its operator has not made a {kind} yet"))
+        if lacking:
+            owner, (_, kind) = lacking[0]
+            emit(Waiting(owner, f"its operator has not made a {kind} yet"))
         time.sleep(_ASK_AGAIN)
 
 

@@ -8,6 +8,7 @@ from gitops_dr.model import (
     Action,
     Difference,
     Entry,
+    FieldChange,
     Gap,
     Omission,
     Plan,
@@ -50,6 +51,18 @@ def plan(
         facts,
         Intent(accept_empty_volumes=accept_empty_volumes),
     )
+
+
+def test_an_object_that_only_lacks_its_owners_is_linked_without_being_asked() -> None:
+    ref = Ref("", "ConfigMap", "shop", "a")
+    lost = FieldChange("metadata.ownerReferences[name=web]", "remove", old={"name": "web"})
+    other = FieldChange("data.k", "replace", old="1", new="2")
+    for changes, action in (((lost,), Action.CONFIGURE), ((lost, other), Action.SKIP)):
+        entries = {ref: Entry("f", "a.yaml", "v1")}
+        made = make_plan(
+            State(entries), State(entries), [Difference(ref, Presence.MODIFIED, "p", changes)], {}
+        )
+        assert [step.action for step in made.steps] == [action]
 
 
 def secret(name: str) -> Ref:

@@ -6,120 +6,157 @@ from typing import Any
 import pytest
 
 from gitops_dr.events import Waiting
-from gitops_dr.model import Entry, Gap, Ref, State
+from gitops_dr.model import Action, Entry, Gap, Outcome, Ref, Result, State
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
 from gitops_dr.workflows import rebuild as workflow
 
 DATABASE = Ref("postgresql.cnpg.io", "Cluster", "shop", "db")
 CACHE = Ref("redis.example.com", "Cache", "shop", "cache")
+API_SERVICE = Ref("apiregistration.k8s.io", "APIService", "", "v1beta1.metrics.k8s.io")
+METRICS = Gap(Ref("metrics.k8s.io", "*", "", "*"), "its API service does not answer")
 POD, SERVICE = ("", "Pod"), ("", "Service")
-ISSUER = ("cert-manager.io", "Certificate")
+CERTIFICATE = ("cert-manager.io", "Certificate")
 RECORDED = {DATABASE: (POD, SERVICE), CACHE: (POD,)}
 PART = Intent(Selection(refs=frozenset({CACHE})))
+NEVER = 10_000.0
 
 
 class Target:
     """A cluster whose operators need so many seconds; looking at it takes one."""
 
     def __init__(self, patch: Any, **seconds: float) -> None:
+        self.patch = patch
         self.now = 0.0
         self.looks = 0
         self.seconds = seconds
         self.events: list[Any] = []
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep)
-        patch.setattr(workflow, "time", clock)
+        patch.setattr(
+            workflow, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.rest)
+        )
         patch.setattr(workflow, "examine", self.examine)
 
-    def sleep(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
         self.now += seconds
 
-    def examine(self, connection: Any, identity: Any, tree: Any, *, emit: Any) -> Any:
+    def examine(self, connection: Any, identity: Any, _tree: Any, *, emit: Any) -> Any:
         assert (connection, identity) == ("the connection", "the target")
         self.looks += 1
         self.now += 1.0
         made = {
-            DATABASE: self.so_far(pod=POD, service=SERVICE, certificate=ISSUER),
+            DATABASE: self.so_far(pod=POD, service=SERVICE, certificate=CERTIFICATE),
             CACHE: self.so_far(cache_pod=POD),
         }
+        gaps = () if self.is_there("metrics") else (METRICS,)
         entries = {ref: Entry("f", "p", "v1") for ref in made}
-        observation = SimpleNamespace(state=State(entries), generated=made)
-        return SimpleNamespace(observation=observation, look=self.looks)
+        observation = SimpleNamespace(state=State(entries, gaps=gaps), generated=made)
+        return SimpleNamespace(observation=observation, differences=(), equal=self.looks)
+
+    def is_there(self, name: str) -> bool:
+        return self.now >= self.seconds.get(name, 0.0)
 
     def so_far(self, **kinds: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-        late = {name: self.seconds.get(name, 0.0) for name in kinds}
-        return tuple(kind for name, kind in kinds.items() if self.now >= late[name])
+        return tuple(kind for name, kind in kinds.items() if self.is_there(name))
 
-    def end(
+    def rebuild(
         self,
-        *,
+        *outcomes: Outcome,
         recorded: Any = RECORDED,
         intent: Intent = EVERYTHING,
         chosen: frozenset[Ref] = frozenset(),
         timeout: float = 30.0,
-    ) -> tuple[Any, list[Gap]]:
+    ) -> tuple[Gap, ...]:
+        """Rebuild with such outcomes, and give the gaps in the end."""
         coverage = SimpleNamespace(generated=recorded) if recorded is not None else None
+        tree = SimpleNamespace(coverage=coverage)
         prepared = SimpleNamespace(
             connection="the connection",
+            resources={},
             chosen=chosen,
-            examined=SimpleNamespace(
-                recorded=SimpleNamespace(tree=SimpleNamespace(coverage=coverage))
+            examined=SimpleNamespace(recorded=SimpleNamespace(tree=tree, bodies=None)),
+            planned=SimpleNamespace(
+                goal=SimpleNamespace(target="the target"),
+                plan=SimpleNamespace(omissions=()),
+                gaps=(),
             ),
-            planned=SimpleNamespace(goal=SimpleNamespace(target="the target")),
         )
-        after, dead = workflow._examine_until_generated(
-            prepared,  # type: ignore[arg-type]
-            intent,
-            timeout,
-            self.events.append,
+        self.patch.setattr(workflow, "prepare", lambda *_, **__: prepared)
+        self.patch.setattr(workflow, "late_binding_classes", lambda _connection: None)
+        self.patch.setattr(workflow, "execute", lambda *_, **__: outcomes)
+        done = workflow.rebuild(
+            None,  # type: ignore[arg-type]
+            lambda _planned: None,
+            intent=intent,
+            timeout=timeout,
+            emit=self.events.append,
         )
-        assert after.look == self.looks, "what is compared is the last look"
-        return after, dead
-
-
-NEVER = 10_000.0
+        assert done.equal == self.looks, "what is compared is the last look"
+        return done.gaps
 
 
 @pytest.mark.parametrize("recorded", [RECORDED, {}, None], ids=["made", "nothing made", "unknown"])
 def test_where_everything_is_there_one_look_is_enough(monkeypatch, recorded):
     target = Target(monkeypatch)
-    _, dead = target.end(recorded=recorded)
-    assert (dead, target.looks, target.events) == ([], 1, [])
+    assert target.rebuild(recorded=recorded) == ()
+    assert (target.looks, target.events) == (1, [])
 
 
 def test_an_operator_that_needs_some_seconds_is_waited_for(monkeypatch):
     target = Target(monkeypatch, service=10.0)
-    _, dead = target.end()
-    assert dead == []
+    assert target.rebuild() == ()
     assert 10.0 <= target.now < 15.0
     assert set(target.events) == {Waiting(DATABASE, "its operator has not made a Service yet")}
 
 
 def test_a_dead_operator_is_a_gap_once_the_time_is_over(monkeypatch):
     target = Target(monkeypatch, pod=NEVER, service=NEVER)
-    _, dead = target.end(timeout=30.0)
-    assert dead == [
+    assert target.rebuild(timeout=30.0) == (
         Gap(DATABASE, "its operator has not made a Pod again"),
         Gap(DATABASE, "its operator has not made a Service again"),
-    ]
+    )
     assert 30.0 < target.now < 35.0
 
 
 def test_the_time_limits_the_wait_but_there_is_always_a_look(monkeypatch):
     target = Target(monkeypatch, cache_pod=NEVER)
-    _, dead = target.end(timeout=0.0)
-    assert [gap.ref for gap in dead] == [CACHE]
+    assert [gap.ref for gap in target.rebuild(timeout=0.0)] == [CACHE]
     assert target.looks == 1
 
 
 def test_the_kind_is_named_with_its_group(monkeypatch):
     target = Target(monkeypatch, certificate=NEVER)
-    _, dead = target.end(recorded={DATABASE: (ISSUER,)}, timeout=0.0)
-    assert dead[0].reason == "its operator has not made a Certificate.cert-manager.io again"
+    (gap,) = target.rebuild(recorded={DATABASE: (CERTIFICATE,)}, timeout=0.0)
+    assert gap.reason == "its operator has not made a Certificate.cert-manager.io again"
 
 
 @pytest.mark.parametrize(("chosen", "dead"), [(CACHE, []), (DATABASE, [DATABASE])], ids=str)
 def test_where_a_part_was_asked_for_only_its_operators_count(monkeypatch, chosen, dead):
     target = Target(monkeypatch, service=NEVER)
-    _, gaps = target.end(intent=PART, chosen=frozenset({chosen}))
+    gaps = target.rebuild(intent=PART, chosen=frozenset({chosen}))
     assert [gap.ref for gap in gaps] == dead
     assert (target.looks > 1) is bool(dead)
+
+
+# -- an aggregated API that has just come ----------------------------------------------------------
+
+
+def made(result: Result) -> Outcome:
+    return Outcome(API_SERVICE, Action.CREATE, result)
+
+
+def test_discovery_is_given_a_moment_to_find_an_api_that_has_just_come(monkeypatch):
+    target = Target(monkeypatch, metrics=5.0)
+    assert target.rebuild(made(Result.DONE)) == ()
+    assert 5.0 <= target.now < 10.0
+
+
+@pytest.mark.parametrize("outcomes", [(), (made(Result.UNREADY),)], ids=["not ours", "not ready"])
+def test_an_api_that_did_not_come_is_not_waited_for(monkeypatch, outcomes):
+    target = Target(monkeypatch, metrics=NEVER)
+    assert target.rebuild(*outcomes) == (METRICS,)
+    assert target.looks == 1
+
+
+def test_one_that_stays_silent_is_a_gap(monkeypatch):
+    target = Target(monkeypatch, metrics=NEVER)
+    assert target.rebuild(made(Result.DONE)) == (METRICS,)
+    assert 30.0 < target.now < 35.0
