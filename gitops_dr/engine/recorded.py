@@ -112,7 +112,8 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
         try:
             body = parse(data, f"{tree.prefix}/{path}")
         except ManifestError as error:
-            gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), str(error)))
+            reason = f"{error} ({error.hint})" if error.hint else str(error)
+            gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), reason))
             continue
         group, _, version = body["apiVersion"].rpartition("/")
         metadata = body["metadata"]

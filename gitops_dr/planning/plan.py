@@ -25,10 +25,12 @@ from gitops_dr.planning.graph import UnmetNeed, order
 from gitops_dr.planning.leave import left_alone
 from gitops_dr.planning.references import provided
 from gitops_dr.planning.selection import EVERYTHING, Intent
+from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import cannot_be_held
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _SECRET = ("", "Secret")
+_ANY_SECRET = Ref("", "Secret", "", ANY)
 _NAMED = 3
 """How many of the objects that need something are named; the rest is counted."""
 
@@ -149,45 +151,32 @@ def _judge(
 ) -> tuple[list[Gap], list[str]]:
     """Sort unmet needs into gaps and notes.
 
-    An object other than a Secret that a rule leaves out of Git is one that the cluster makes for
-    itself: nobody has to be told.
+    Of an object of a kind that is left out as a whole, and of one that is named as left out, nobody
+    has to be told, unless it is a Secret. Rules that leave out some objects of a kind without
+    naming them say nothing of this one, but of a Secret that it may have been one of them.
     """
     users: dict[Ref, list[UnmetNeed]] = {}
     for each in unmet:
         users.setdefault(each.need.ref, []).append(each)
-    omitted = _Omitted(omissions)
+    named = {omission.ref: omission for omission in omissions}
     gaps: list[Gap] = []
     notes: list[str] = []
     for ref, needing in sorted(users.items(), key=lambda item: item[0]):
-        omission = omitted.find(ref)
-        if omission is not None:
-            if ref.group_kind == _SECRET:
-                who = _some([str(each.ref) for each in needing])
-                gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
+        omission = named.get(ref)
+        who = _some([str(each.ref) for each in needing])
+        if ref.group_kind == _SECRET and omission is not None:
+            gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
+        elif ref.group_kind == _SECRET and _ANY_SECRET in named:
+            reason = named[_ANY_SECRET].reason
+            gaps.append(Gap(ref, f"neither in Git nor in the target ({reason}); needed by {who}"))
+            continue
+        if omission is not None or rules_for(*ref.group_kind).omit_kind:
             continue
         gaps += [Gap(each.ref, _nowhere(each.need)) for each in needing if each.need.hard]
         soft = [f"{each.ref} ({each.need.why})" for each in needing if not each.need.hard]
         if soft:
             notes.append(f"{ref} is neither in Git nor in the target; needed by {_some(soft)}")
     return gaps, notes
-
-
-class _Omitted:
-    """Finds the omission that covers a Ref, wildcards included."""
-
-    def __init__(self, omissions: Iterable[Omission]) -> None:
-        self._exact: dict[Ref, Omission] = {}
-        self._wide: list[Omission] = []
-        for omission in omissions:
-            if ANY in (omission.ref.name, omission.ref.kind):
-                self._wide.append(omission)
-            else:
-                self._exact[omission.ref] = omission
-
-    def find(self, ref: Ref) -> Omission | None:
-        """Find the omission that names this Ref, the exact one first."""
-        covering = (omission for omission in self._wide if omission.ref.covers(ref))
-        return self._exact.get(ref) or next(covering, None)
 
 
 def _nowhere(need: Need) -> str:
