@@ -297,6 +297,9 @@ def test_a_conversion_bundle_that_is_injected_is_left_to_whoever_injects_it(
             "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": client},
         },
     )
+    # Another name than the test before has used: that definition may still be going away.
+    body["metadata"]["name"] = "tomes.rules.example.com"
+    body["spec"]["names"] = {"plural": "tomes", "kind": "Tome"}
     body["metadata"]["annotations"] = {"cert-manager.io/inject-ca-from": "a/b"}
     client["caBundle"] = _certificate(api)
     tidy.append(body)
