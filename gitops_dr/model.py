@@ -149,6 +149,21 @@ class Presence(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FieldManager:
+    """Who is known to have written a field: what an entry of ``managedFields`` says."""
+
+    name: str
+    operation: str
+    """``Apply`` or ``Update``."""
+    subresource: str = ""
+    time: str = ""
+    """RFC 3339: when this manager last wrote the object, which need not be when it wrote the field;
+    empty where the API server does not say."""
+    trusted: bool = False
+    """One of Kubernetes' own controllers, or one that the configuration trusts."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field that differs. ``old`` is Git's value, ``new`` the cluster's; one may be absent."""
@@ -158,6 +173,8 @@ class FieldChange:
     """``add`` (only in the cluster), ``remove`` (only in Git) or ``replace``."""
     old: Any = None
     new: Any = None
+    managers: tuple[FieldManager, ...] = ()
+    """Those last known to write it; empty is unknown, as it is for whatever was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +187,11 @@ class Difference:
     changes: tuple[FieldChange, ...] = ()
     reason: str = ""
     """Why it is unknown; empty otherwise."""
+    managers: tuple[FieldManager, ...] = ()
+    """Of an unmanaged object: who wrote it."""
+    compared_locally: str = ""
+    """Why the API server could not be asked what it would make of Git's version, so that a change
+    may be none; empty where that was not needed, or was done."""
 
 
 class Action(StrEnum):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitops_dr.drift.threeway import Standing
-from gitops_dr.model import Difference, Gap, Identity, Omission, Outcome, Plan, Presence, Result
+from gitops_dr.model import (
+    Action,
+    Difference,
+    FieldChange,
+    Gap,
+    Identity,
+    Omission,
+    Outcome,
+    Plan,
+    Presence,
+    Ref,
+    Result,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,40 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleUse:
+    """What one ignore rule of ``gitops-dr.yaml`` did in a comparison."""
+
+    rule: str
+    """Where it stands, such as ``ignore[2]``, and what it names, in one line."""
+    because: str
+    hidden: int
+    """Field changes and whole differences that it hid."""
+    problem: str = ""
+    """``unused``, ``expired`` or ``misspelt``, with the details; empty for a rule that works."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What merging would do to one object of the cluster."""
+
+    ref: Ref
+    action: Action
+    changes: tuple[FieldChange, ...] = ()
+    """``old`` is the cluster's value, ``new`` the one that would be merged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A pull request's commit beside the one that it would be merged into."""
+
+    base: str
+    """Full id of the commit that it would be merged into; drift is measured against this one."""
+    merges: tuple[Merge, ...]
+    """What merging would change in the cluster, sorted by Ref."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drifted:
     """A commit and a cluster, compared."""
 
@@ -47,6 +93,25 @@ class Drifted:
     """Objects that are the same in both."""
     gaps: tuple[Gap, ...]
     """What could not be read, so that nothing is said of it."""
+    omissions: tuple[Omission, ...] = ()
+    """What a rule leaves out of the comparison; ``ref.name`` may be ``ANY``."""
+    existing: int = 0
+    """Objects that are in the cluster, as far as it was read: compared ones and left-out ones."""
+    ignored: tuple[RuleUse, ...] = ()
+    """What the ignore rules hid, and the rules that are of no use."""
+    against: Against | None = None
+    """Set where a pull request's base was given; the differences are then the base's."""
+
+    @property
+    def compared(self) -> int:
+        """How many of the existing objects were compared with Git."""
+        absent = (Presence.MISSING, Presence.UNKNOWN)
+        return self.equal + sum(d.presence not in absent for d in self.differences)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing differs and everything could be read."""
+        return not (self.differences or self.gaps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,21 @@
 """Lists resources page by page, several at once. Reads from the cluster only.
 
 Pages are handed over as they arrive and then forgotten, so that memory does not follow the size of
-the cluster.
+the cluster. Decoded, a page takes many times its bytes: it waits as bytes, and is decoded where it
+is taken.
 """
 
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.model import Resource
@@ -20,6 +25,13 @@ PAGE = 500
 
 AT_ONCE = 4
 """Lists in flight. More does not help: encoding bounds the server, decoding bounds us."""
+
+# A list of built-ins has its own metadata first, one of custom resources last. It has no nested
+# fields, and both patterns hold on to an end of the answer, so that nothing within an item is
+# taken for it.
+_HEAD = re.compile(rb'\{"kind":"\w+","apiVersion":"[^"]+","metadata":(\{[^{}]*\}),"items":')
+_TAIL = re.compile(rb'\],"kind":"\w+","metadata":(\{[^{}]*\})\}\s*\Z')
+_TAIL_BYTES = 4096
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -37,6 +49,25 @@ class Page:
     """Not of the revision that was asked for."""
     revision: str = ""
     """The resourceVersion that the server says the page is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A page as it came."""
+
+    data: bytes
+    page: Page
+    """The page without its items."""
+
+    def decoded(self) -> Page:
+        """The page, or the reason why it cannot be read."""
+        if self.page.error:
+            return self.page
+        try:
+            _, items = _parts(self.data, self.page.resource)
+        except ApiError as error:
+            return replace(self.page, error=error)
+        return replace(self.page, items=items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +102,7 @@ def list_pages(
     pending: queue.SimpleQueue[ListRequest] = queue.SimpleQueue()
     for request in requests:
         pending.put(request)
-    pages: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[_Answer | BaseException | None] = queue.SimpleQueue()
     # Pages must not pile up when we are slower than the server.
     slots = threading.Semaphore(2 * AT_ONCE)
     stopped = threading.Event()
@@ -82,11 +113,11 @@ def list_pages(
                 request = pending.get_nowait()
             except queue.Empty:
                 return
-            for page in _one_list(connection, request, revision):
+            for answer in _one_list(connection, request, revision):
                 slots.acquire()
                 if stopped.is_set():
                     return
-                pages.put(page)
+                answers.put(answer)
 
     def work() -> None:
         problem = None
@@ -94,28 +125,28 @@ def list_pages(
             fetch()
         except BaseException as error:  # noqa: BLE001 - raised again where the pages are taken
             problem = error
-        pages.put(problem)
+        answers.put(problem)
 
     running = min(AT_ONCE, len(requests))
     for _ in range(running):
         threading.Thread(target=work, name="list", daemon=True).start()
     try:
         while running:
-            page = pages.get()
-            if page is None:
+            answer = answers.get()
+            if answer is None:
                 running -= 1
-            elif isinstance(page, Page):
+            elif isinstance(answer, _Answer):
                 slots.release()
-                yield page
+                yield answer.decoded()
             else:
-                raise page
+                raise answer
     finally:
         # Whoever waits for a slot sees that it is over; whoever waits for the server, right after.
         stopped.set()
         slots.release(AT_ONCE)
 
 
-def _one_list(connection: Connection, request: ListRequest, revision: str) -> Iterator[Page]:
+def _one_list(connection: Connection, request: ListRequest, revision: str) -> Iterator[_Answer]:
     resource = request.resource
     yielded = False
     torn = False
@@ -127,13 +158,13 @@ def _one_list(connection: Connection, request: ListRequest, revision: str) -> It
         elif revision and not torn:
             query |= {"resourceVersion": revision, "resourceVersionMatch": "Exact"}
         try:
-            document = connection.json(
+            data = connection.request(
                 "GET",
                 collection_path(resource),
                 query=query,
                 accept=_METADATA_ONLY if request.metadata_only else "application/json",
             )
-            metadata, items = _parts(document, resource)
+            metadata = _metadata(data, resource)
         except ApiError as error:
             refused_revision = revision and not torn and not yielded and error.status in (400, 410)
             expired_in_the_middle = (
@@ -142,22 +173,42 @@ def _one_list(connection: Connection, request: ListRequest, revision: str) -> It
             if refused_revision or expired_in_the_middle:
                 torn, continuation = True, error.continuation if yielded else ""
                 continue
-            yield Page(resource, (), last=True, error=error)
+            yield _Answer(b"", Page(resource, (), last=True, error=error))
             return
         is_of = str(metadata.get("resourceVersion") or "")
         if revision and not yielded:
             torn = torn or is_of != revision
         continuation = metadata.get("continue") or ""
         yielded = True
-        yield Page(resource, items, last=not continuation, torn=torn, revision=is_of)
+        page = Page(resource, (), last=not continuation, torn=torn, revision=is_of)
+        yield _Answer(data, page)
         if not continuation:
             return
 
 
-def _parts(document: Any, resource: Resource) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The metadata and the items of a list."""
+def _metadata(data: bytes, resource: Resource) -> dict[str, Any]:
+    """The metadata of a list, without decoding its items where that can be."""
+    found = _HEAD.match(data) or _TAIL.search(data, max(0, len(data) - _TAIL_BYTES))
+    if found:
+        with suppress(orjson.JSONDecodeError):
+            metadata: dict[str, Any] = orjson.loads(found[1])
+            return metadata
+    return _parts(data, resource)[0]
+
+
+def _parts(data: bytes, resource: Resource) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The metadata and the items of a list. Raises ``ApiError`` if it is none."""
+    path = collection_path(resource)
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(
+            f"{path}: the answer is not JSON: {error}",
+            status=0,
+            hint="is this an API server, and is a proxy in between?",
+        ) from error
     if isinstance(document, dict):
         metadata, items = document.get("metadata") or {}, document.get("items") or []
         if isinstance(metadata, dict) and isinstance(items, list):
             return metadata, items
-    raise ApiError(f"{collection_path(resource)}: the answer is not a list", status=0)
+    raise ApiError(f"{path}: the answer is not a list", status=0)

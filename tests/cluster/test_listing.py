@@ -257,6 +257,58 @@ def test_a_bug_in_a_worker_comes_out_where_the_pages_are_taken(api, connection, 
     wait_for_the_end_of_workers()
 
 
+# -- what waits is not decoded ---------------------------------------------------------------------
+
+
+def custom(*bodies, then=""):
+    """A page as the API server writes it for custom resources: keys sorted, metadata last."""
+    metadata = {"continue": then, "resourceVersion": "100"}
+    return {"apiVersion": "x.io/v1", "items": list(bodies), "kind": "XList", "metadata": metadata}
+
+
+def test_a_page_is_decoded_by_whoever_takes_it(api, connection, monkeypatch):
+    decoding, parts = [], listing._parts
+
+    def noting(*arguments):
+        decoding.append(threading.current_thread())
+        return parts(*arguments)
+
+    monkeypatch.setattr(listing, "_parts", noting)
+    api.on(PODS_PATH, reply(listed(*items("a"), then="1")), reply(listed(*items("b"))))
+    api.on(JOBS_PATH, reply(custom(*items("c"), then="1")), reply(custom(*items("d"))))
+    pages = pages_of(connection, PODS, JOBS)
+    assert (names(pages), names(pages, JOBS)) == (["a", "b"], ["c", "d"])
+    assert set(decoding) == {threading.current_thread()}
+
+
+def unusual(*bodies, then=""):
+    """A page as no API server that we know writes it."""
+    return {"items": list(bodies), "metadata": {"continue": then, "nested": {}}}
+
+
+@pytest.mark.parametrize("form", [listed, custom, unusual])
+def test_what_an_item_says_is_not_the_metadata_of_the_list(api, connection, form):
+    nested = {"kind": "List", "apiVersion": "v1", "metadata": {"continue": "no"}, "items": []}
+    text_of_one = '],"kind":"XList","metadata":{"continue":"no"}}'
+    odd = {"metadata": {"name": "a"}, "spec": nested, "z": text_of_one}
+    api.on(PODS_PATH, reply(form(odd, then="1")), reply(form(odd)))
+    pages = pages_of(connection, PODS)
+    assert names(pages) == ["a", "a"]
+    assert api.requests[1].query["continue"] == "1"
+
+
+def test_a_page_that_is_broken_behind_its_metadata_is_an_error(api, connection):
+    head = '{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{"a":'
+    api.on(PODS_PATH, text(200, head))
+    api.on(JOBS_PATH, reply(listed(*items("a"))))
+    pages = pages_of(connection, PODS, JOBS)
+    assert names(pages, JOBS) == ["a"]
+    (failed,) = [page for page in pages if page.resource == PODS]
+    assert failed.last
+    assert failed.error is not None
+    assert "the answer is not JSON" in failed.error.message
+
+
 # -- the end of workers ----------------------------------------------------------------------------
 
 
