@@ -35,8 +35,8 @@ def manifest_path(ref: Ref, plural: str) -> str:
     ``namespaces/<namespace>/<plural>[.<group>]/<name>.yaml``. Different Refs of one resource have
     different paths. It cannot be decoded when the name is long: identity is read from the content.
     """
-    scope = f"namespaces/{_segment(ref.namespace)}" if ref.namespace else "cluster"
-    return f"{scope}/{_resource(plural, ref.group)}/{_segment(ref.name)}.yaml"
+    scope = f"namespaces/{segment(ref.namespace)}" if ref.namespace else "cluster"
+    return f"{scope}/{_resource(plural, ref.group)}/{segment(ref.name)}.yaml"
 
 
 @lru_cache(maxsize=4096)
@@ -46,7 +46,8 @@ def _resource(plural: str, group: str) -> str:
     return _shorten(f"{encoded}.{_encode(group)}" if group else encoded)
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """One name as a part of a path: encoded, and cut where it is too long."""
     return _shorten(_encode(text))
 
 

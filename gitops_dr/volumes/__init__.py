@@ -1,0 +1,1 @@
+"""Snapshots of volumes: records, the objects that make and restore them, retention. Pure."""
