@@ -1,4 +1,4 @@
-"""Needs of docs/needs.md that no other test shows by itself, each as small as it can be.
+"""Needs of docs/needs/ that no other test shows by itself, each as small as it can be.
 
 A few play an API server on loopback; nothing else is touched.
 """

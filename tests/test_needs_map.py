@@ -1,6 +1,6 @@
-"""docs/needs.md says for each need what became of it, and names only tests that exist.
+"""docs/needs/ says for each need what became of it, and names only tests that exist.
 
-Reads the page, and has pytest collect what it names; runs none of it.
+Reads the pages, and has pytest collect what they name; runs none of it.
 """
 
 import re
@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
+FOLDER = ROOT / "docs" / "needs"
+PAGES = {p.stem: p.read_text(encoding="utf-8") for p in sorted(FOLDER.glob("*.md"))}
+README = PAGES.pop("README")
 LEFT_OUT_AT_MOST = 5
 REASONS = ("needs a cloud's api", "needs a real kubelet", "contradicts the mission")
 
 
 @dataclass(frozen=True)
 class Need:
-    """One row of the page."""
+    """One row of a page."""
 
+    page: str
     number: int
     source: str
     state: str
@@ -29,27 +32,35 @@ class Need:
     tests: tuple[str, ...]
 
 
-def needs() -> list[Need]:
+def needs(page: str) -> list[Need]:
     found = []
-    for line in TEXT.splitlines():
+    for line in PAGES[page].splitlines():
         if re.match(r"\| \d+ \|", line):
             number, _, source, state, how, tests = (cell.strip() for cell in line.split("|")[1:-1])
             named = tuple(re.findall(r"`(tests/[^`]*::[^`]*)`", tests))
-            found.append(Need(int(number), source, state, how, named))
+            found.append(Need(page, int(number), source, state, how, named))
     return found
 
 
-NEEDS = needs()
-HEAD = " ".join(TEXT.split("\n## ")[0].split())
-CAPABILITIES = {name.lower() for name in re.findall(r"\*\*([\w ]+)\*\* \(", HEAD)}
+NEEDS = {page: needs(page) for page in PAGES}
+ALL = [need for found in NEEDS.values() for need in found]
+CAPABILITIES = {
+    name.lower() for name in re.findall(r"\*\*([\w ]+)\*\* \(", " ".join(README.split()))
+}
+
+pages = pytest.mark.parametrize("page", PAGES)
 
 
-def test_every_need_has_one_row() -> None:
-    assert [need.number for need in NEEDS] == list(range(1, len(NEEDS) + 1))
-    assert all(need.source and need.how for need in NEEDS)
+@pages
+def test_every_need_has_one_row(page: str) -> None:
+    found = NEEDS[page]
+    assert found
+    assert [need.number for need in found] == list(range(1, len(found) + 1))
+    assert all(need.source and need.how for need in found)
+    assert f"({page}.md)" in README
 
 
-@pytest.mark.parametrize("need", NEEDS, ids=lambda need: str(need.number))
+@pytest.mark.parametrize("need", ALL, ids=lambda need: f"{need.page}-{need.number}")
 def test_a_need_says_what_became_of_it(need: Need) -> None:
     how = need.how.lower()
     match need.state:
@@ -73,24 +84,30 @@ def test_a_need_says_what_became_of_it(need: Need) -> None:
             pytest.fail(f"{other}: no such state")
 
 
-def test_few_are_left_out() -> None:
-    assert sum(need.state == "left out" for need in NEEDS) <= LEFT_OUT_AT_MOST
+@pages
+def test_few_are_left_out(page: str) -> None:
+    assert sum(need.state == "left out" for need in NEEDS[page]) <= LEFT_OUT_AT_MOST
 
 
-def test_the_summary_counts_them() -> None:
-    summary = TEXT.split("## Summary")[1]
+@pages
+def test_the_summary_counts_them(page: str) -> None:
+    summary = PAGES[page].split("## Summary")[1]
     rows = re.findall(r"^\| ([a-z ]+) \| (\d+) \| ([\d, ]*) ?\|$", summary, re.MULTILINE)
-    counted = Counter(need.state for need in NEEDS)
-    assert {state: int(count) for state, count, _ in rows} == {**counted, "all": len(NEEDS)}
+    counted = Counter(need.state for need in NEEDS[page])
+    assert {state: int(count) for state, count, _ in rows} == {
+        **counted,
+        "all": len(NEEDS[page]),
+    }
     numbers = {state: re.findall(r"\d+", listed) for state, _, listed in rows if state != "all"}
     assert numbers == {
-        state: [str(need.number) for need in NEEDS if need.state == state] for state in counted
+        state: [str(need.number) for need in NEEDS[page] if need.state == state]
+        for state in counted
     }
 
 
 def test_every_test_that_is_named_exists() -> None:
     """With its parameters, which only a collection knows."""
-    named = sorted({test for need in NEEDS for test in need.tests})
+    named = sorted({test for need in ALL for test in need.tests})
     assert named
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run([*command, *named], cwd=ROOT, capture_output=True, text=True, check=False)
