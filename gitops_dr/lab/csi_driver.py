@@ -64,12 +64,16 @@ def _methods(storage: Storage, csi: Any) -> dict[str, dict[str, Method]]:
 
     def controller_capabilities(_request: Any) -> Any:
         capability = csi.ControllerServiceCapability
-        kinds = ("CREATE_DELETE_VOLUME", "CREATE_DELETE_SNAPSHOT", "LIST_SNAPSHOTS")
+        kinds = ["CREATE_DELETE_VOLUME", "CREATE_DELETE_SNAPSHOT"]
+        if not storage.faults().no_listing:
+            kinds.append("LIST_SNAPSHOTS")
         return csi.ControllerGetCapabilitiesResponse(
             capabilities=[capability(rpc=capability.RPC(type=kind)) for kind in kinds]
         )
 
     def create_volume(request: Any) -> Any:
+        if storage.faults().volume_error:
+            raise RuntimeError(storage.faults().volume_error)
         source = request.volume_content_source
         if source.HasField("volume"):
             raise ValueError(f"{request.name}: volumes are copied from snapshots only")
@@ -86,6 +90,8 @@ def _methods(storage: Storage, csi: Any) -> dict[str, dict[str, Method]]:
         return csi.DeleteVolumeResponse()
 
     def create_snapshot(request: Any) -> Any:
+        if storage.faults().snapshot_error:
+            raise RuntimeError(storage.faults().snapshot_error)
         made = storage.create_snapshot(request.name, request.source_volume_id)
         return csi.CreateSnapshotResponse(snapshot=encoded(made))
 
@@ -113,7 +119,7 @@ def _methods(storage: Storage, csi: Any) -> dict[str, dict[str, Method]]:
             snapshot_id=snapshot.identifier,
             source_volume_id=snapshot.volume,
             size_bytes=snapshot.size,
-            ready_to_use=True,
+            ready_to_use=not storage.faults().never_ready,
         )
         answer.creation_time.seconds = snapshot.created
         return answer
@@ -145,6 +151,8 @@ def _handler(name: str, method: Method, csi: Any) -> grpc.RpcMethodHandler:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except FileExistsError as error:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, str(error))
+        except RuntimeError as error:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
 
     return grpc.unary_unary_rpc_method_handler(
         call,

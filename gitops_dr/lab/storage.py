@@ -3,6 +3,7 @@
     volumes/ID/            a volume's data
     snapshots/ID/data/     a snapshot's data
     snapshots/ID/origin    the volume that it is of, and when it was made (seconds since 1970)
+    faults.json            what the driver shall do wrong; absent for nothing
 
 Two labs may use one storage at once. A volume or snapshot appears by a rename, so it is whole or
 absent; making one that exists, or deleting one that does not, changes nothing.
@@ -10,13 +11,14 @@ absent; making one that exists, or deleting one that does not, changes nothing.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -34,11 +36,26 @@ class Snapshot:
     """Bytes of its files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What the driver does wrong, for those who test what then happens."""
+
+    snapshot_error: str = ""
+    """With this text every new snapshot fails; empty for none."""
+    volume_error: str = ""
+    """With this text every new volume fails, as of a storage that is full."""
+    never_ready: bool = False
+    """Snapshots are cut but stay unready."""
+    no_listing: bool = False
+    """The driver cannot look a snapshot up (no LIST_SNAPSHOTS); sidecars ask once, when they start."""
+
+
 class Storage:
     """One storage folder, made if it is not there."""
 
     def __init__(self, root: Path) -> None:
         self._volumes, self._snapshots = root / "volumes", root / "snapshots"
+        self._faults = root / "faults.json"
         self._volumes.mkdir(parents=True, exist_ok=True)
         self._snapshots.mkdir(exist_ok=True)
 
@@ -104,6 +121,19 @@ class Storage:
         return Snapshot(
             identifier, volume, int(created), sum(path.stat().st_size for path in files)
         )
+
+    def faults(self) -> Faults:
+        """What is to go wrong just now."""
+        try:
+            return Faults(**json.loads(self._faults.read_text()))
+        except FileNotFoundError:
+            return Faults()
+
+    def set_faults(self, faults: Faults) -> None:
+        """Let the driver do wrong from its next request on."""
+        with _partial(self._faults.parent) as partial:
+            (partial / "faults").write_text(json.dumps(asdict(faults)))
+            (partial / "faults").replace(self._faults)
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """Every snapshot, by identifier."""

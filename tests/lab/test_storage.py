@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_dr.lab.storage import Storage
+from gitops_dr.lab.storage import Faults, Storage
 
 
 @pytest.fixture
@@ -89,3 +89,12 @@ def test_names_stay_in_the_folder(storage, name, tmp_path):
         with pytest.raises(ValueError, match="not the name"):
             act(name)
     assert set(tree(tmp_path)) == {"volumes", "snapshots"}
+
+
+def test_faults_last_until_they_are_taken_back(storage, tmp_path):
+    assert storage.faults() == Faults()
+    storage.set_faults(Faults(never_ready=True, volume_error="full"))
+    assert Storage(tmp_path).faults() == Faults(never_ready=True, volume_error="full")
+    storage.set_faults(Faults())
+    assert storage.faults() == Faults()
+    assert set(tree(tmp_path)) == {"volumes", "snapshots", "faults.json"}
