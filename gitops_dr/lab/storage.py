@@ -47,7 +47,7 @@ class Faults:
     never_ready: bool = False
     """Snapshots are cut but stay unready."""
     no_listing: bool = False
-    """The driver cannot look a snapshot up (no LIST_SNAPSHOTS); sidecars ask once, when they start."""
+    """The driver cannot look snapshots up (no LIST_SNAPSHOTS); sidecars ask when they start."""
 
 
 class Storage:
