@@ -1,0 +1,197 @@
+"""Rewrites a claim so that it comes back with its data: content, snapshot, data source. Pure.
+
+The objects are made from the record alone. Source of each rule: the API's own documentation of
+pre-provisioned snapshots, and what the external-snapshotter and -provisioner check, see
+https://kubernetes.io/docs/concepts/storage/volume-snapshots/#static and
+https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitops_dr.manifests.quantity import amount
+from gitops_dr.model import Body, Entry, Ref
+from gitops_dr.volumes.records import SnapshotRecord
+
+GROUP = "snapshot.storage.k8s.io"
+VERSION = "v1"
+CONTENT = (GROUP, "VolumeSnapshotContent")
+SNAPSHOT = (GROUP, "VolumeSnapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """What a target has to restore volumes with."""
+
+    provisioners: Mapping[str, str]
+    """StorageClass to provisioner."""
+    default_class: str = ""
+    """The StorageClass of a claim that names none; empty if there is no or more than one."""
+    snapshot_classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Driver to the names of its VolumeSnapshotClasses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What brings one claim back with its data."""
+
+    claim: Ref
+    bodies: Mapping[Ref, Body]
+    """The content, the snapshot and the claim, as they must be created."""
+    entries: Mapping[Ref, Entry]
+    """The content's and the snapshot's; they are in no commit, so their fingerprint is empty."""
+    notes: tuple[str, ...] = ()
+
+
+class CannotRestoreError(Exception):
+    """The record does not fit the claim or the target; the text says why, the hint what helps."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+def restoration(
+    claim: Ref, body: Body, record: SnapshotRecord, facts: StorageFacts, *, target_uid: str
+) -> Restoration:
+    """Make the objects that restore ``claim``, whose body in Git is ``body``, from ``record``.
+
+    ``claim`` may be in another namespace, or have another name, than the record's. The names of
+    content and snapshot follow from handle, claim and target, so that a second run finds what the
+    first has made. Raises ``CannotRestoreError`` where the API server or the driver would refuse,
+    or where the volume would silently be empty.
+    """
+    spec = body.get("spec") or {}
+    _check_mode(spec, record)
+    storage_class = _storage_class(spec, record, facts)
+    snapshot_class, notes = _snapshot_class(record, facts)
+    name = restored_name(claim, record, target_uid)
+    snapshot = Ref(*SNAPSHOT, claim.namespace, name)
+    content = Ref(*CONTENT, "", name)
+    bodies = {
+        content: _content(name, claim, record, snapshot_class),
+        snapshot: _snapshot(name, claim, snapshot_class),
+        claim: _claim(body, record, name, storage_class),
+    }
+    entries = {
+        content: Entry("", f"cluster/volumesnapshotcontents.{GROUP}/{name}.yaml", VERSION),
+        snapshot: Entry(
+            "", f"namespaces/{claim.namespace}/volumesnapshots.{GROUP}/{name}.yaml", VERSION
+        ),
+    }
+    return Restoration(claim, bodies, entries, notes)
+
+
+def restored_name(claim: Ref, record: SnapshotRecord, target_uid: str) -> str:
+    """The name of content and snapshot by which one record restores one claim in one cluster."""
+    told = "\0".join((target_uid, record.driver, record.handle, claim.namespace, claim.name))
+    return f"gitops-dr-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def _check_mode(spec: Mapping[str, Any], record: SnapshotRecord) -> None:
+    mode = spec.get("volumeMode") or "Filesystem"
+    if mode != record.volume_mode:
+        raise CannotRestoreError(
+            f"its volumeMode is {mode}, and the snapshot is of a {record.volume_mode} volume",
+            hint="a snapshot cannot change the mode of a volume",
+        )
+
+
+def _storage_class(spec: Mapping[str, Any], record: SnapshotRecord, facts: StorageFacts) -> str:
+    name = spec.get("storageClassName")
+    if name is None:
+        name = facts.default_class or record.storage_class
+    provisioner = facts.provisioners.get(name)
+    if provisioner is None:
+        raise CannotRestoreError(
+            f"its StorageClass {name or '(none)'} is neither in Git nor in the target",
+            hint=f"it needs a class whose provisioner is {record.driver}",
+        )
+    if provisioner != record.driver:
+        raise CannotRestoreError(
+            f"its StorageClass {name} is of {provisioner}, and the snapshot is of {record.driver}",
+            hint="only the driver that took a snapshot can fill a volume from it",
+        )
+    return str(name)
+
+
+def _snapshot_class(record: SnapshotRecord, facts: StorageFacts) -> tuple[str, tuple[str, ...]]:
+    """The class to name, if the target has just one that can be meant.
+
+    A class that the target does not have stops the controller; without one, a driver that needs
+    credentials cannot look the snapshot up: https://github.com/vmware-tanzu/velero/issues/9515
+    """
+    known = facts.snapshot_classes.get(record.driver, ())
+    if record.snapshot_class in known:
+        return record.snapshot_class, ()
+    if len(known) == 1:
+        return known[0], ()
+    what = "no VolumeSnapshotClass" if not known else f"{len(known)} VolumeSnapshotClasses"
+    note = f"the target has {what} of {record.driver}, so the restored snapshot names none"
+    return "", (f"{record.ref}: {note}",)
+
+
+def _content(name: str, claim: Ref, record: SnapshotRecord, snapshot_class: str) -> Body:
+    spec: dict[str, Any] = {
+        # Two clusters know this snapshot now; with Delete, either could take it from the other.
+        "deletionPolicy": "Retain",
+        "driver": record.driver,
+        "source": {"snapshotHandle": record.handle},
+        "sourceVolumeMode": record.volume_mode,
+        "volumeSnapshotRef": {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": SNAPSHOT[1],
+            "name": name,
+            "namespace": claim.namespace,
+        },
+    }
+    if snapshot_class:
+        spec["volumeSnapshotClassName"] = snapshot_class
+    metadata: dict[str, Any] = {"name": name}
+    if record.secret_annotations:
+        metadata["annotations"] = dict(record.secret_annotations)
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": CONTENT[1],
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def _snapshot(name: str, claim: Ref, snapshot_class: str) -> Body:
+    spec: dict[str, Any] = {"source": {"volumeSnapshotContentName": name}}
+    if snapshot_class:
+        spec["volumeSnapshotClassName"] = snapshot_class
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": SNAPSHOT[1],
+        "metadata": {"name": name, "namespace": claim.namespace},
+        "spec": spec,
+    }
+
+
+def _claim(body: Body, record: SnapshotRecord, snapshot: str, storage_class: str) -> Body:
+    result = deepcopy(body)
+    spec = result.setdefault("spec", {})
+    # An old source may point at a snapshot that is long gone; the API server copies the new one.
+    spec.pop("dataSource", None)
+    spec["dataSourceRef"] = {"apiGroup": GROUP, "kind": SNAPSHOT[1], "name": snapshot}
+    # A default class that is no CSI driver's would ignore the source and give an empty volume.
+    spec["storageClassName"] = storage_class
+    requests = spec.setdefault("resources", {}).setdefault("requests", {})
+    requests["storage"] = _size(str(requests.get("storage") or "0"), record)
+    return result
+
+
+def _size(request: str, record: SnapshotRecord) -> str:
+    """The largest of request, capacity and restoreSize: a smaller volume is refused.
+
+    https://github.com/kubernetes-csi/external-provisioner/issues/727
+    """
+    sizes = [request, record.request, record.capacity, str(record.restore_size)]
+    return max(sizes, key=lambda size: amount(size) or 0)
