@@ -10,7 +10,7 @@ help: ## list these targets
 setup: ## make .venv/ ready (all other targets do it when needed)
 	@scripts/setup
 
-demo: setup ## a shop goes into Git, its cluster is destroyed, a new one is built from the commit
+demo: setup ## a shop goes into Git with its data, drifts, is destroyed, and comes back twice
 	@$(PYTHON_IN_VENV) demo/bookstore.py
 
 check: setup ## lint, types, layers and pure tests: seconds, no lab

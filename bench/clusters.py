@@ -22,6 +22,8 @@ from gitops_dr.lab.parts import CONTROL_PLANE, fingerprint
 HERE = Path(__file__).parent
 LOADING = 16
 """Objects created at once while a lab is filled."""
+RATE = 250
+"""Objects a second that an API server on two quiet cores takes, those of its controllers beside."""
 QUIET_SECONDS, QUIET_WRITES = 3.0, 10
 """A cluster is quiet when it has seen no more than so many writes in so many seconds."""
 PATIENCE = 600.0
@@ -52,7 +54,7 @@ def _filled(count: int) -> Path:
     file = user_cache_path("gitops-dr") / "bench" / name
     if file.is_file():
         return file
-    say(f"filling a lab with {count} objects, once")
+    say(f"filling a lab with {count} objects, once: about {1 + count // RATE // 60} minutes")
     started = time.monotonic()
     lab_name = f"bench-{os.getpid()}"
     with labs.running(lab_name) as lab, tempfile.TemporaryDirectory() as folder:

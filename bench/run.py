@@ -17,8 +17,9 @@ from pathlib import Path
 from clusters import HERE, say
 from measures import observing, rebuilding
 from results import GROWTH, START, Measure, as_json, as_table, machine
+from volumes import capturing
 
-SMALL, LARGE, REBUILD = 15_000, 100_000, 2_000
+SMALL, LARGE, REBUILD, CLAIMS = 15_000, 100_000, 2_000, 200
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--objects", type=int, default=SMALL)
     parser.add_argument("--rebuild", type=int, default=REBUILD, metavar="OBJECTS")
+    parser.add_argument("--claims", type=int, default=CLAIMS, help="claims to capture and restore")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each measure")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     given = parser.parse_args()
@@ -40,6 +42,7 @@ def main() -> None:
         else:
             measures = observing(given.objects, given.repeat, folder)
             measures += rebuilding(given.rebuild, given.repeat, folder)
+            measures += capturing(given.claims, folder)
     name = "bench-large" if given.large else "bench"
     title = f"make {name}"
     table = as_table(title, facts, measures)
@@ -57,7 +60,7 @@ def _large(objects: int, repeat: int, folder: Path) -> list[Measure]:
     before, after = observing(objects, repeat, small), observing(LARGE, repeat, large)
     return after + [
         _growth(objects, one, other)
-        for one, other in zip(before, after, strict=True)
+        for one, other in zip(before, after, strict=False)
         if one.budget and one.unit == "s"
     ]
 

@@ -1,11 +1,13 @@
-"""``make demo``: a shop goes into Git, its cluster is destroyed, a new one comes from the commit.
+"""``make demo``: a shop goes into Git with its data, drifts, is destroyed, and comes back twice.
 
-Starts two labs, one after the other, and runs the real command in between, so everything printed
-here is what a user would see. The repository that it makes stays in a temporary folder.
+Starts three labs, one after the other, on one storage, as a failover site would share it. The real
+command runs in between, so everything printed here is what a user would see. The repository that it
+makes stays in a temporary folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -15,6 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hands import (
+    LEDGER,
+    add_a_variable,
+    delete_a_config_map,
+    ledger_file,
+    scale_the_api,
+    write_ledger,
+)
 from shop import create_shop, wait_until_open
 
 from gitops_dr import lab
@@ -23,57 +33,121 @@ from gitops_dr.errors import GitOpsDRError
 from gitops_dr.events import Advanced, Event, Notice, PhaseStarted
 
 # Outside of the checkout, which is a repository itself; it stays for the user to look at.
-REPOSITORY = Path(tempfile.mkdtemp(prefix="gitops-dr-demo-")) / "bookstore"
+PLACE = Path(tempfile.mkdtemp(prefix="gitops-dr-demo-"))
+REPOSITORY = PLACE / "bookstore"
 COMMAND = Path(sys.executable).with_name("gitops-dr")
+
+# What is on the file server is no cluster's to capture; it is said, so that it is no gap.
+VOLUMES = """
+volumes:
+  policies:
+  - namespace: catalog
+    name: legacy-scans
+    capture: false
+"""
+
+MORNING, EVENING = "order,total\n1,19.90\n", "order,total\n1,19.90\n2,7.50\n"
+
+phases: list[tuple[str, float]] = []
 
 
 def main() -> int:
-    """Run the story; 0 if the rebuilt cluster equals the commit."""
+    """Run the story; 0 if both rebuilt clusters equal their commits, data included."""
     # Where they are not there yet, this takes minutes; it is no part of the story.
     lab.assets(emit=tell)
     began = time.monotonic()
-    phases: list[tuple[str, float]] = []
-
-    def timed[T](what: str, deed: Callable[[], T]) -> T:
-        started = time.monotonic()
-        result = deed()
-        phases.append((what, time.monotonic() - started))
-        return result
+    storage = PLACE / "storage"
+    storage.mkdir()
 
     say("A cluster with a shop in it")
-    with lab.running("bookstore-primary") as primary:
-        phases.append(("first cluster up", time.monotonic() - began))
+    started = time.monotonic()
+    with lab.running("bookstore-primary", storage=storage) as primary:
+        phases.append(("first cluster up", time.monotonic() - started))
         connection = connect(primary.kubeconfig, primary.name)
         number = timed("shop created", lambda: create_shop(connection))
         timed("shop open", lambda: wait_until_open(connection))
         print(f"{number} objects created by plain API calls; every workload is ready.")
-
-        say("The cluster goes into Git")
         reach = lab.service_account_kubeconfig(primary)
-        gitops_dr(reach, "init", str(REPOSITORY), "--cluster", "bookstore")
-        timed("export", lambda: gitops_dr(reach, "export", "--repo", str(REPOSITORY)))
-        gitops_dr(reach, "export", "--repo", str(REPOSITORY), "--quiet")
-        git("log", "--stat=100,60", "--stat-count=6", "-1")
 
-    say("The cluster is destroyed: its processes, its etcd, its volumes")
+        say("The cluster goes into Git, and its volumes into snapshots of the same commit")
+        write_ledger(primary.name, MORNING)
+        show_ledger(primary.name)
+        gitops_dr(reach, "init", str(REPOSITORY), "--cluster", "bookstore")
+        configure(VOLUMES)
+        timed("export", lambda: gitops_dr(reach, "export", "--volumes", *REPO))
+        gitops_dr(reach, "export", "--quiet", *REPO)
+        git("log", "--stat=100,60", "--stat-count=6", "-1")
+        git("tag", "morning")
+
+        say("Three people work past Git")
+        scale_the_api(connection)
+        add_a_variable(connection)
+        delete_a_config_map(connection)
+        timed("drift", lambda: gitops_dr(reach, "drift", *REPO))
+        timed("revert", lambda: gitops_dr(reach, "revert", "--yes", *REPO))
+        if gitops_dr(reach, "drift", "--quiet", *REPO):
+            raise SystemExit("the difference is not empty after revert")
+
+        say("The day goes on; a second recovery point")
+        write_ledger(primary.name, EVENING)
+        show_ledger(primary.name)
+        timed("second export", lambda: gitops_dr(reach, "export", "--volumes", "--quiet", *REPO))
+        gitops_dr(reach, "points", "list", *REPO)
+
+    say("The cluster is destroyed: its processes, its etcd")
     print("Labs that are left:", ", ".join(each.name for each in lab.labs()) or "none")
 
-    say("Another cluster is built from the commit alone")
-    started = time.monotonic()
-    with lab.running("bookstore-rebuilt") as rebuilt:
-        phases.append(("second cluster up", time.monotonic() - started))
-        reach = lab.service_account_kubeconfig(rebuilt)
-        flags = ("--repo", str(REPOSITORY), "--yes", "--accept-empty-volumes")
-        timed("rebuild", lambda: gitops_dr(reach, "rebuild", *flags))
+    say("A second cluster is built at the first point")
+    rebuild("bookstore-morning", storage, MORNING, "--at", "morning")
 
-        say("The difference")
-        code = timed("drift", lambda: gitops_dr(reach, "drift", "--repo", str(REPOSITORY)))
+    say("A third cluster is built at the second point")
+    code = rebuild("bookstore-evening", storage, EVENING)
 
     say("How long it took")
     for what, seconds in [*phases, ("all of it", time.monotonic() - began)]:
-        print(f"  {what:<20} {seconds:6.1f} s")
+        print(f"  {what:<24} {seconds:6.1f} s")
     print(f"\nThe repository stays for you to look at: {REPOSITORY}")
     return code
+
+
+REPO = ("--repo", str(REPOSITORY))
+
+
+def rebuild(name: str, storage: Path, ledger: str, *point: str) -> int:
+    """Build a cluster at a point, and show that its data is what it was; drift's exit code."""
+    started = time.monotonic()
+    with lab.running(name, storage=storage) as rebuilt:
+        phases.append((f"{name} up", time.monotonic() - started))
+        reach = lab.service_account_kubeconfig(rebuilt)
+        timed(f"{name} rebuilt", lambda: gitops_dr(reach, "rebuild", "--yes", *point, *REPO))
+        show_ledger(name)
+        if ledger_file(name).read_text() != ledger:
+            raise SystemExit("the ledger is not what it was")
+        return gitops_dr(reach, "drift", "--quiet", *point, *REPO)
+
+
+def timed[T](what: str, deed: Callable[[], T]) -> T:
+    """Do it, and note how long it took."""
+    started = time.monotonic()
+    result = deed()
+    phases.append((what, time.monotonic() - started))
+    return result
+
+
+def configure(text: str) -> None:
+    """Add to the configuration, and commit it."""
+    file = REPOSITORY / "gitops-dr.yaml"
+    file.write_text(file.read_text() + text)
+    print(text.strip(), flush=True)
+    git("-c", "user.name=demo", "-c", "user.email=demo@localhost", "commit", "-qam", "Volumes")
+
+
+def show_ledger(name: str) -> None:
+    """Print the checksum of the ledger's data, as it lies in the volume."""
+    file = ledger_file(name)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    orders = file.read_text().count("\n") - 1
+    print(f"{'/'.join(LEDGER)}: {file.name} has {orders} orders, sha256 {digest[:16]}", flush=True)
 
 
 def say(title: str) -> None:

@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gitops_dr.drift.ignore import IgnoreRule
 from gitops_dr.errors import UsageError
+from gitops_dr.manifests.fieldpath import parse_fieldpath
 from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.selector import Labels, ObjectSelector, equal_labels, parse_labels
+from gitops_dr.model import Presence
+from gitops_dr.volumes.policy import VolumeSettings
+from gitops_dr.volumes.settings import VolumesSection, read_section, shape
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 FILE = "gitops-dr.yaml"
 FORMAT = 1
+_NO_VOLUMES = VolumeSettings()
+_NO_SECTION = VolumesSection(_NO_VOLUMES)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -41,6 +51,12 @@ class ClusterSettings:
     """The kubeconfig context to reach it by; None means the current one."""
     authored: tuple[str, ...] = ()
     """Patterns of paths below ``prefix`` that people keep: the export leaves them alone."""
+    ignore: tuple[IgnoreRule, ...] = ()
+    """What drift leaves out: the rules that are about this cluster, in the file's order."""
+    trusted_managers: frozenset[str] = frozenset()
+    """Field managers that are trusted beside Kubernetes' own controllers."""
+    volumes: VolumeSettings = _NO_VOLUMES
+    """What people want of their volumes."""
 
     def is_authored(self, path: str) -> bool:
         """Whether people keep the file at ``path`` (relative to ``prefix``)."""
@@ -65,7 +81,8 @@ def cluster_settings(
     ``context`` are the flags. A repository with one cluster needs no ``cluster``.
     Raises ``UsageError`` for a file that does not fit, and if it is unclear which cluster is meant.
     """
-    clusters = _clusters(text) if text is not None else {}
+    file = _read(text) if text is not None else _NO_FILE
+    clusters = file.clusters
     wanted = _first(
         ("--cluster", cluster), ("GITOPS_DR_CLUSTER", environment.get("GITOPS_DR_CLUSTER"))
     )
@@ -92,6 +109,9 @@ def cluster_settings(
             (FILE, found.context if found else None),
         ),
         authored=found.authored if found else (),
+        ignore=tuple(rule for only, rule in file.ignore if only in (None, wanted.value)),
+        trusted_managers=file.trusted_managers,
+        volumes=file.volumes.of(wanted.value),
     )
 
 
@@ -112,18 +132,51 @@ class _Written:
     authored: tuple[str, ...] = ()
 
 
-def _clusters(text: bytes) -> dict[str, _Written]:
-    from pydantic import BaseModel, ConfigDict, ValidationError
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What the file says."""
 
-    class Cluster(BaseModel):
+    clusters: Mapping[str, _Written]
+    ignore: tuple[tuple[str | None, IgnoreRule], ...] = ()
+    """Each with the only cluster that it is about; None: about all."""
+    trusted_managers: frozenset[str] = frozenset()
+    volumes: VolumesSection = _NO_SECTION
+
+
+_NO_FILE = _File({})
+
+
+def _read(text: bytes) -> _File:
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+    class Model(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
+
+    class Cluster(Model):
         context: str | None = None
-        authored: list[str] = []
+        authored: list[str] = Field([])
 
-    class File(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
+    class Rule(Model):
+        group: str | None = None
+        kind: str | None = Field(None, min_length=1)
+        namespace: str | None = None
+        name: str | None = Field(None, min_length=1)
+        labels: Any = None
+        cluster: str | None = None
+        field: str | None = None
+        manager: str | None = Field(None, min_length=1)
+        state: str | None = None
+        because: str
+        until: str | None = None
+
+    volumes_model, known_of_volumes = shape(Model)
+
+    class File(Model):
         format: int
         clusters: dict[str, Cluster | None]
+        ignore: list[Rule] | None = None
+        trustedManagers: list[str] | None = None  # noqa: N815 - as people write it
+        volumes: volumes_model | None = None  # type: ignore[valid-type]
 
     document = parse_document(text, FILE)
     found = document.get("format", FORMAT)
@@ -135,11 +188,83 @@ def _clusters(text: bytes) -> dict[str, _Written]:
     try:
         file = File.model_validate(document)
     except ValidationError as error:
-        raise _misfit(error, {*File.model_fields, *Cluster.model_fields}) from error
-    return {
-        name: _Written(cluster.context, _globs(name, cluster.authored)) if cluster else _Written()
-        for name, cluster in file.clusters.items()
-    }
+        known = {"clusters": Cluster.model_fields, "ignore": Rule.model_fields, **known_of_volumes}
+        raise _misfit(error, known, File.model_fields) from error
+    return _File(
+        clusters={
+            name: _Written(cluster.context, _globs(name, cluster.authored))
+            if cluster
+            else _Written()
+            for name, cluster in file.clusters.items()
+        },
+        ignore=tuple(
+            _rule(f"ignore[{i}]", rule.model_dump(exclude_none=True), file.clusters)
+            for i, rule in enumerate(file.ignore or ())
+        ),
+        trusted_managers=frozenset(file.trustedManagers or ()),
+        volumes=read_section(
+            file.model_dump(exclude_none=True).get("volumes") or {},
+            file.clusters,
+            _labels,
+            lambda place, problem, hint: UsageError(
+                f"{FILE}: {place}: {problem}", hint=hint or _SEE
+            ),
+        ),
+    )
+
+
+def _rule(
+    place: str, written: Mapping[str, Any], clusters: Collection[str]
+) -> tuple[str | None, IgnoreRule]:
+    """Make a rule of what is written at ``place``. Raises ``UsageError`` if it makes no sense."""
+
+    def refuse(key: str, problem: str, hint: str = "") -> UsageError:
+        where = f"{place}.{key}" if key else place
+        return UsageError(f"{FILE}: {where}: {problem}", hint=hint or _SEE)
+
+    cluster = written.get("cluster")
+    if cluster is not None and clusters and cluster not in clusters:
+        raise refuse("cluster", f"no cluster {cluster!r}", _near(cluster, clusters))
+    if not written["because"].strip():
+        raise refuse("because", "says nothing", "say why it may differ, for whoever reads it later")
+    state = written.get("state")
+    states = [presence.value for presence in Presence if presence is not Presence.UNKNOWN]
+    if state is not None and state not in states:
+        raise refuse("state", f"{state!r} is none of {', '.join(states)}", _near(state, states))
+
+    def read[T](key: str, reader: Callable[[Any], T], default: T) -> T:
+        try:
+            return reader(written[key]) if key in written else default
+        except ValueError as error:
+            raise refuse(key, str(error)) from error
+
+    patterns = {key: written.get(key) for key in ("group", "kind", "namespace", "name")}
+    rule = IgnoreRule(
+        place=place,
+        because=written["because"].strip(),
+        objects=ObjectSelector(**patterns, labels=read("labels", _labels, ())),
+        field=read("field", parse_fieldpath, ()),
+        manager=written.get("manager", ""),
+        state=None if state is None else Presence(state),
+        until=read("until", _day, None),
+    )
+    if problem := rule.problem():
+        raise refuse("", problem)
+    return cluster, rule
+
+
+def _labels(written: Any) -> Labels:
+    if isinstance(written, str):
+        return parse_labels(written)
+    if isinstance(written, dict) and all(isinstance(value, str) for value in written.values()):
+        return equal_labels(written)
+    raise ValueError("neither a label selector nor a map of strings")
+
+
+def _day(text: str) -> date | None:
+    if not _DAY.fullmatch(text):
+        raise ValueError(f"{text!r} is no day such as 2027-01-31")
+    return date.fromisoformat(text)
 
 
 def _globs(cluster: str, globs: Sequence[str]) -> tuple[str, ...]:
@@ -167,18 +292,30 @@ def _pattern(glob: str) -> re.Pattern[str]:
     return re.compile("".join(_WILD.get(t) or re.escape(t) for t in tokens) + "(?:/.*)?", re.DOTALL)
 
 
-def _misfit(error: ValidationError, known: set[str]) -> UsageError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    hint = _near(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
-    problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+_SEE = f"see docs/configuration.md for what {FILE} may hold"
+
+
+def _misfit(
+    error: ValidationError, known: Mapping[str, Collection[str]], top: Collection[str]
+) -> UsageError:
+    """Say the first thing that does not fit; ``known`` has the keys that may stand at each path."""
+    errors = error.errors(include_input=False, include_url=False)
+    # A misspelt key is unknown, and mostly another is missing for it.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    place = first["loc"]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    unknown = first["type"] == "extra_forbidden"
+    path = [part for part in place[:-1] if isinstance(part, str)]
+    # The names of clusters stand in the path of their keys.
+    paths = (".".join(path[:length]) for length in range(len(path), 0, -1))
+    keys = top if len(place) == 1 else next((known[each] for each in paths if each in known), ())
     return UsageError(
-        f"{FILE}: {where}: {problem}",
-        hint=hint or f"see docs/configuration.md for what {FILE} may hold",
+        f"{FILE}: {where.removeprefix('.')}: {'unknown key' if unknown else first['msg']}",
+        hint=(_near(str(place[-1]), keys) if unknown else "") or _SEE,
     )
 
 
-def _near(word: str, known: Any) -> str:
+def _near(word: str, known: Collection[str]) -> str:
     match = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {match[0]!r}?" if match else ""
 

@@ -40,7 +40,11 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """One step of a plan came to its end, good or bad."""
+    """One step of a plan came to its end, good or bad.
+
+    It is told a second time if what became of its object turns out later to be something else: it
+    is not ready in time, or could not be linked to its owner.
+    """
 
     outcome: Outcome
 

@@ -175,6 +175,8 @@ class FieldChange:
     new: Any = None
     managers: tuple[FieldManager, ...] = ()
     """Those last known to write it; empty is unknown, as it is for whatever was removed."""
+    removed_from_git: bool = False
+    """Only in the cluster, written by somebody who applies what is in Git: it was there once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +214,21 @@ class Need:
     ready: bool = False
     """Wait for readiness; otherwise existence is enough."""
     hard: bool = False
-    """Without it the API server refuses the step; otherwise the step may go on after a failure."""
+    """Without it the step must not be tried: the API server would refuse it, or make something
+    wrong of it. Otherwise the step may go on after a failure."""
     why: str = ""
     """The field or rule that makes the edge."""
+    must_be_ready: bool = False
+    """With ``ready`` and ``hard``: without its readiness the step must not be tried either."""
+
+
+class EmptyVolume(StrEnum):
+    """What a step does about a claim whose data nothing restores."""
+
+    NOTED = "noted"
+    """The claim is created with a note that its volume starts empty."""
+    ACCEPTED = "accepted"
+    """That note is taken off, and nothing else of the claim is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +243,7 @@ class Step:
     needs: tuple[Need, ...] = ()
     reason: str = ""
     """Why it is skipped; empty otherwise."""
+    empty_volume: EmptyVolume | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +271,21 @@ class Result(StrEnum):
     """Never tried, because what it needs hard did not come."""
     UNREADY = "unready"
     """Written, but not ready within the time allowed."""
+    UNOBSERVABLE = "unobservable"
+    """Written, and it reports nothing by which to tell whether it is ready: no failure, and not
+    ready either."""
+
+
+GOOD_ENDS = frozenset({Result.DONE, Result.PRESENT, Result.UNOBSERVABLE})
+"""The results that are no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one step; ``reason`` is empty when it went well."""
+    """What came of one step.
+
+    ``reason`` says what went wrong, or what a person should know although nothing did.
+    """
 
     ref: Ref
     action: Action

@@ -17,6 +17,9 @@ import yamlrocks
 from gitops_dr.model import Body
 from gitops_dr.resources import shipped
 
+_PATIENCE = 15.0
+"""Seconds after which what nobody has touched, or what has an error, is not waited for any more."""
+
 _LONGEST = 200
 """Characters of a controller's message that are shown."""
 
@@ -30,8 +33,11 @@ class Readiness:
     failed: bool = False
     """It will not become ready by waiting."""
     observable: bool = True
-    """False for a custom resource that reports nothing (yet): it counts as ready, for want of
-    better knowledge, but who has time may look again."""
+    """False for a custom resource that reports nothing (yet): nothing says that it is not ready,
+    and nothing that it is."""
+    patience: float | None = None
+    """Seconds for which waiting is worth it while nothing else of its API group changes either, if
+    there is reason to think that more would be in vain."""
 
 
 READY = Readiness(ready=True)
@@ -74,6 +80,7 @@ class _Rule:
     phases: tuple[str, ...]
     lost: tuple[str, ...]
     flag: str
+    untouched: str
 
 
 def _by_rule(body: Body, rule: _Rule, *, wait_for_consumer: bool) -> Readiness:
@@ -91,9 +98,11 @@ def _by_rule(body: Body, rule: _Rule, *, wait_for_consumer: bool) -> Readiness:
             return Readiness(ready=False, reason=reason, failed=phase in rule.lost)
     if rule.flag and status.get(rule.flag) is not True:
         error = _line(_map(status.get("error")).get("message"))
-        return Readiness(
-            ready=False, reason=error or f"{rule.flag} is not true yet", failed=bool(error)
-        )
+        reason = error or (rule.untouched if not status else "")
+        # Controllers try again after an error, and a conflict of two writers is one too.
+        patience = _PATIENCE if reason else None
+        reason = reason or f"{rule.flag} is not true yet"
+        return Readiness(ready=False, reason=reason, patience=patience)
     return READY
 
 
@@ -114,6 +123,9 @@ def _custom(body: Body) -> Readiness:
             if condition.get("status") == "True":
                 return READY
             return Readiness(ready=False, reason=_about(condition, name))
+    if isinstance(status.get("observedGeneration"), int):
+        # Its controller has worked on this generation, and complains of nothing.
+        return READY
     return Readiness(ready=True, reason="reports nothing to judge it by", observable=False)
 
 
@@ -333,5 +345,6 @@ def _rules() -> dict[tuple[str, str], _Rule]:
             phases=tuple(raw.get("phases", ())),
             lost=tuple(raw.get("lost", ())),
             flag=raw.get("flag", ""),
+            untouched=raw.get("untouched", ""),
         )
     return rules

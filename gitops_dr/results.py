@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from gitops_dr.drift.ignore import RuleUse
 from gitops_dr.drift.threeway import Standing
 from gitops_dr.model import (
+    GOOD_ENDS,
     Action,
     Difference,
     FieldChange,
@@ -18,6 +21,8 @@ from gitops_dr.model import (
     Ref,
     Result,
 )
+from gitops_dr.volumes.records import SnapshotRecord
+from gitops_dr.volumes.retention import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +50,8 @@ class Exported:
     """Changed in Git only, and not applied yet: Git's version stays."""
     conflicts: tuple[Standing, ...] = ()
     """Changed in Git and, otherwise, in the cluster: Git's version stays until somebody decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuleUse:
-    """What one ignore rule of ``gitops-dr.yaml`` did in a comparison."""
-
-    rule: str
-    """Where it stands, such as ``ignore[2]``, and what it names, in one line."""
-    because: str
-    hidden: int
-    """Field changes and whole differences that it hid."""
-    problem: str = ""
-    """``unused``, ``expired`` or ``misspelt``, with the details; empty for a rule that works."""
-    hint: str = ""
+    snapshots: tuple[SnapshotRecord, ...] = ()
+    """The volumes that were captured for this recovery point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +62,8 @@ class Merge:
     action: Action
     changes: tuple[FieldChange, ...] = ()
     """``old`` is the cluster's value, ``new`` the one that would be merged."""
+    reason: str = ""
+    """Why nothing would be done to it (the action is skip); empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,8 @@ class Drifted:
     """What a rule leaves out of the comparison; ``ref.name`` may be ``ANY``."""
     existing: int = 0
     """Objects that are in the cluster, as far as it was read: compared ones and left-out ones."""
+    hidden: int = 0
+    """Objects of the cluster that differ, and that an ignore rule or the question left out."""
     ignored: tuple[RuleUse, ...] = ()
     """What the ignore rules hid, and the rules that are of no use."""
     against: Against | None = None
@@ -106,12 +103,120 @@ class Drifted:
     def compared(self) -> int:
         """How many of the existing objects were compared with Git."""
         absent = (Presence.MISSING, Presence.UNKNOWN)
-        return self.equal + sum(d.presence not in absent for d in self.differences)
+        seen = sum(d.presence not in absent for d in self.differences)
+        return self.equal + self.hidden + seen
 
     @property
     def clean(self) -> bool:
         """Nothing differs and everything could be read."""
         return not (self.differences or self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What of the cluster was written into Git, or would be."""
+
+    cluster: str
+    source: Identity
+    commit: str | None
+    """The commit that was made; None if the files were written for a person to commit."""
+    dry_run: bool
+    differences: tuple[Difference, ...]
+    """What was accepted: with the fields, of a modified object."""
+    written: tuple[str, ...]
+    """Paths of the files that are new or changed, below ``clusters/<cluster>/``."""
+    deleted: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """Files of which more changed than the fields that differ, and why."""
+    refused: tuple[Gap, ...] = ()
+    """What differs and was not accepted."""
+    left: tuple[str, ...] = ()
+    """Files that somebody edited meanwhile; the commit is whole, these were left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What retention keeps and lets go."""
+
+    cluster: str
+    kept: tuple[Verdict, ...]
+    going: tuple[SnapshotRecord, ...]
+    elsewhere: tuple[SnapshotRecord, ...]
+    """Not kept, but not in this cluster either, so that it cannot delete them."""
+    left_over: tuple[Ref, ...]
+    """VolumeSnapshots that earlier runs should have deleted."""
+    dry_run: bool
+    commit: str | None = None
+    """The commit that says that they are gone; None if none was needed."""
+    gaps: tuple[Gap, ...] = ()
+    """What could not be deleted; the next run tries again."""
+
+    def done(
+        self, *, commit: str | None, left_over: tuple[Ref, ...], gaps: tuple[Gap, ...]
+    ) -> Pruned:
+        """The same, once it was carried out."""
+        return replace(self, commit=commit, left_over=left_over, gaps=gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeStanding:
+    """One claim of the cluster, and how its data is protected."""
+
+    claim: Ref
+    driver: str
+    """Empty where it is no CSI driver's."""
+    size: str
+    workload: str
+    """What uses it; empty for nothing."""
+    record: SnapshotRecord | None
+    """Its newest snapshot that is still there."""
+    reason: str
+    """Why it is not protected; empty if it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointVolume:
+    """One volume of a recovery point."""
+
+    record: SnapshotRecord
+    gone: bool
+    """Its snapshot was pruned since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One recovery point: a commit that an export made."""
+
+    commit: str
+    time: datetime
+    """When it was committed, with its time zone."""
+    subject: str
+    source: str
+    """UID of the cluster that was exported."""
+    version: str
+    """Its Kubernetes version."""
+    objects: int
+    omissions: tuple[Omission, ...]
+    gaps: tuple[Gap, ...]
+    """Objects that it lacks, and claims that could not be captured."""
+    torn: str
+    """Kinds that are not of the moment of the others; empty for none."""
+    volumes: tuple[PointVolume, ...]
+
+    @property
+    def usable(self) -> tuple[SnapshotRecord, ...]:
+        """The snapshots that are still there."""
+        return tuple(volume.record for volume in self.volumes if not volume.gone)
+
+    @property
+    def objects_only(self) -> bool:
+        """It had volumes, and none of their snapshots is there any more."""
+        return bool(self.volumes) and not self.usable
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is known to be lacking."""
+        return not (self.gaps or self.torn or any(volume.gone for volume in self.volumes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +229,10 @@ class Goal:
     context: str
     server: str
     target: Identity
+    committed: datetime | None = None
+    """When the commit was made."""
+    asked: datetime | None = None
+    """When the person asked: what the RPO is counted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +247,10 @@ class Planned:
     """Objects that are there and as they should be."""
     gaps: tuple[Gap, ...]
     """What cannot come back or could not be looked at."""
+    blocked: tuple[Gap, ...] = ()
+    """What stops the rebuild before its first write."""
+    restored: tuple[SnapshotRecord, ...] = ()
+    """The snapshots that claims are filled from, by claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +270,7 @@ class Rebuilt:
     @property
     def failed(self) -> tuple[Outcome, ...]:
         """The steps that did not come to a good end."""
-        good = (Result.DONE, Result.PRESENT)
-        return tuple(outcome for outcome in self.outcomes if outcome.result not in good)
+        return tuple(outcome for outcome in self.outcomes if outcome.result not in GOOD_ENDS)
 
     @property
     def open_differences(self) -> tuple[Difference, ...]:
@@ -167,5 +279,44 @@ class Rebuilt:
 
     @property
     def complete(self) -> bool:
-        """Everything is there, ready and as Git has it."""
+        """Everything is there as Git has it, and nothing says that it is not ready."""
         return not (self.failed or self.open_differences or self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverting:
+    """What a revert would do, or is about to do."""
+
+    planned: Planned
+    """Its gaps are what cannot be reverted."""
+    differences: tuple[Difference, ...]
+    """What it is about: with the fields that are meant, of a modified object."""
+    unmanaged: tuple[Ref, ...] = ()
+    """Objects that are only in the cluster: a revert never deletes any."""
+
+    @property
+    def steps(self) -> tuple[Difference, ...]:
+        """The differences that would be taken back."""
+        refs = {step.ref for step in self.planned.plan.steps if step.action is not Action.SKIP}
+        return tuple(difference for difference in self.differences if difference.ref in refs)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What a revert did and what it left."""
+
+    reverting: Reverting
+    outcomes: tuple[Outcome, ...]
+    left: tuple[Difference, ...]
+    """What still differs of that which it was about."""
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The steps that did not come to a good end; an object may be ready later."""
+        good = GOOD_ENDS | {Result.UNREADY}
+        return tuple(outcome for outcome in self.outcomes if outcome.result not in good)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of it differs any more."""
+        return not (self.failed or self.left or self.reverting.planned.gaps)

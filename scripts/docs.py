@@ -7,6 +7,7 @@ writes those pages of them that are not current. ``tests/test_docs.py`` fails wh
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import sys
@@ -16,7 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from gitops_dr.rules.rows import Omit, Row, object_rows, relation_rows
+import yamlrocks
+
+from gitops_dr.resources import shipped
+from gitops_dr.rules.rows import Hold, Omit, Row, completion_rows, object_rows, relation_rows
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -146,8 +150,50 @@ def _rules_page() -> Iterator[str]:
             )
             for row in relation_rows()
         ),
+    )
+    yield from _section(
+        "What a rebuild brings back held",
+        "Objects of these kinds run to an end. Those that had finished are not in Git, by the rule "
+        "of the same name above. The others come back so that nothing runs twice: held until a "
+        "person changes the field back or, where nothing holds them, not at all.",
+        ("rule", "kinds", "held by"),
+        ((f"`{row.id}`", _listed(row.kinds), _hold(row.hold)) for row in completion_rows()),
+    )
+    yield from _section(
+        "What a rebuild leaves to the platform",
+        "A distribution or a provider owns it: it is in Git and compared with its own cluster, but "
+        "never put into another one, unless `--ref` or `--namespace` names it. With a namespace go "
+        "the objects in it and the Namespace itself.",
+        ("rule", "kinds", "which", "why"),
+        (
+            (
+                f"`{row['id']}`",
+                _listed(row["kinds"]) if "kinds" in row else "every kind",
+                _which(row),
+                _cell(row["because"], row["link"]),
+            )
+            for row in yamlrocks.loads(shipped("rules/platform.yaml").read_bytes())
+        ),
         last=True,
     )
+
+
+def _hold(hold: Hold | None) -> str:
+    if hold is None:
+        return "nothing: it is not brought back, and a gap"
+    value = json.dumps(hold.value) if isinstance(hold.value, list) else hold.value
+    what = f"{_code(hold.path)} is set to {_code(value)}"
+    return f"{what}, if {_conditions(hold.when)}" if hold.when else what
+
+
+def _which(row: Mapping[str, Any]) -> str:
+    """What a platform row asks of an object beside its kind."""
+    parts = {
+        "in {}": row.get("namespaces"),
+        "named {}": row.get("names"),
+        "but not {}": [*row.get("except_kinds", ()), *row.get("except_names", ())],
+    }
+    return "; ".join(text.format(_listed(found)) for text, found in parts.items() if found) or "all"
 
 
 def _section(
@@ -189,7 +235,11 @@ def _leaves_out(except_kinds: tuple[str, ...]) -> str:
 
 
 def _condition(row: Row) -> str:
-    return "; and ".join(map(_one_condition, row.when)) or "always"
+    return _conditions(row.when)
+
+
+def _conditions(when: Iterable[Mapping[str, Any]]) -> str:
+    return "; and ".join(map(_one_condition, when)) or "always"
 
 
 def _one_condition(spec: Mapping[str, Any]) -> str:

@@ -1,7 +1,10 @@
 """Settings: which source wins, and what a person who mistypes is told."""
 
 import json
+import re
 from contextlib import suppress
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,11 @@ from gitops_dr.config import (
     check_cluster_name,
     cluster_settings,
 )
+from gitops_dr.drift.ignore import IgnoreRule
 from gitops_dr.errors import ManifestError, UsageError
+from gitops_dr.manifests.fieldpath import parse_fieldpath
+from gitops_dr.manifests.selector import ObjectSelector, equal_labels, parse_labels
+from gitops_dr.model import Presence
 
 ONE = b"format: 1\nclusters:\n  prod:\n    context: prod-admin\n"
 TWO = b"format: 1\nclusters:\n  prod:\n    context: prod-admin\n  staging:\n"
@@ -157,7 +164,144 @@ def test_a_name_that_could_be_another_folder_is_refused(name: str) -> None:
         assert "not a name for a cluster" in error.message
 
 
-KEYS = st.sampled_from(["format", "clusters", "prod", "context", "a\nb", "é", "\x1b"])
+# -- ignore rules and trusted managers -------------------------------------------------------------
+
+WITH = (
+    TWO
+    + b"""ignore:
+- group: apps
+  kind: Deployment
+  namespace: "team-*"
+  name: web-*
+  labels: {app: web}
+  cluster: prod
+  field: spec.template.spec.containers[name=x].env[*].value
+  manager: keda-operator
+  because: The operator rotates it.
+  until: 2027-01-31
+- labels: app in (a,b),!old
+  group: ""
+  state: unmanaged
+  because: |
+    Made by hand.
+- {kind: Secret, name: token, because: x}
+- {cluster: staging, field: data, because: z}
+trustedManagers: [keda-operator, external-secrets]
+"""
+)
+
+
+def test_ignore_rules_and_trusted_managers_are_read() -> None:
+    found = settle(WITH, "prod")
+    first, second, third = found.ignore
+    assert first == IgnoreRule(
+        place="ignore[0]",
+        because="The operator rotates it.",
+        objects=ObjectSelector(
+            "apps", "Deployment", "team-*", "web-*", equal_labels({"app": "web"})
+        ),
+        field=parse_fieldpath("spec.template.spec.containers[name=x].env[*].value"),
+        manager="keda-operator",
+        until=date(2027, 1, 31),
+    )
+    assert second == IgnoreRule(
+        place="ignore[1]",
+        because="Made by hand.",
+        objects=ObjectSelector(group="", labels=parse_labels("app in (a,b),!old")),
+        state=Presence.UNMANAGED,
+    )
+    assert third.place == "ignore[2]"
+    assert found.trusted_managers == {"keda-operator", "external-secrets"}
+
+
+def test_a_rule_of_another_cluster_is_none_of_this_one() -> None:
+    assert [rule.place for rule in settle(WITH, "staging").ignore] == [
+        "ignore[1]",
+        "ignore[2]",
+        "ignore[3]",
+    ]
+
+
+def test_what_the_documentation_shows_can_be_read() -> None:
+    text = Path(__file__).parents[1].joinpath("docs/configuration.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    whole = [block for block in blocks if "format: 1" in block]
+    rules = [block for block in blocks if block.startswith("ignore:")]
+    assert whole
+    assert rules
+    for block in [*whole, *("format: 1\nclusters: {shop: }\n" + block for block in rules)]:
+        settle(block.encode(), "shop")
+
+
+@pytest.mark.parametrize("text", [None, ONE, ONE + b"ignore:\ntrustedManagers:\n"])
+def test_without_rules_there_are_none(text: bytes | None) -> None:
+    found = settle(text, "prod")
+    assert (found.ignore, found.trusted_managers) == ((), frozenset())
+
+
+SEE = "docs/configuration.md"
+
+
+@pytest.mark.parametrize(
+    ("rule", "message", "hint"),
+    [
+        ("{becuase: x, state: missing}", "ignore[1].becuase: unknown key", "'because'?"),
+        ("{because: x, lables: a, state: missing}", "ignore[1].lables: unknown key", "'labels'?"),
+        ("{because: x, context: a}", "ignore[1].context: unknown key", SEE),
+        ("{state: missing}", "ignore[1].because: Field required", SEE),
+        ("{state: missing, because: ' '}", "ignore[1].because: says nothing", "why"),
+        ("{state: missing, because: 5}", "ignore[1].because: Input should be a valid string", SEE),
+        ("x", "ignore[1]: ", SEE),
+        ("{because: x, kind: Pod}", "ignore[1]: names neither a field, a manager", SEE),
+        ("{because: x, kind: Pod, name: a*}", "ignore[1]: names neither", SEE),
+        ("{because: x, state: missing, field: a}", "ignore[1]: an object that is missing", SEE),
+        ("{because: x, state: missing, manager: a}", "ignore[1]: of what is missing nobody", SEE),
+        ("{because: x, state: unmanged}", "ignore[1].state: 'unmanged' is none", "'unmanaged'?"),
+        ("{because: x, state: unknown}", "ignore[1].state: 'unknown' is none of missing,", ""),
+        ("{because: x, field: a..b}", "ignore[1].field: 'a..b' is not a field path", SEE),
+        ("{because: x, field: ''}", "ignore[1].field: '' is not a field path", SEE),
+        ("{because: x, field: 5}", "ignore[1].field: Input should be a valid string", SEE),
+        ("{because: x, field: a, kind: ''}", "ignore[1].kind: ", SEE),
+        ("{because: x, field: a, name: ''}", "ignore[1].name: ", SEE),
+        ("{because: x, manager: ''}", "ignore[1].manager: ", SEE),
+        ("{because: x, field: a, labels: a=b=c}", "ignore[1].labels: 'a=b=c' is no label", SEE),
+        ("{because: x, field: a, labels: {a: 5}}", "ignore[1].labels: neither", SEE),
+        ("{because: x, field: a, labels: [a]}", "ignore[1].labels: neither", SEE),
+        ("{because: x, field: a, until: soon}", "ignore[1].until: 'soon' is no day", SEE),
+        ("{because: x, field: a, until: 20270131}", "ignore[1].until: ", SEE),
+        ("{because: x, field: a, until: '20270131'}", "ignore[1].until: '20270131' is no day", SEE),
+        ("{because: x, field: a, until: 2027-02-30}", "ignore[1].until: day is out of range", SEE),
+        ("{because: x, field: a, cluster: prdo}", "ignore[1].cluster: no cluster 'prdo'", "'prod'"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused_with_the_place(
+    rule: str, message: str, hint: str
+) -> None:
+    text = f"format: 1\nclusters: {{prod: }}\nignore:\n- {{because: x, field: a}}\n- {rule}\n"
+    error = refusal(text.encode())
+    assert error.message.startswith(f"{FILE}: {message}")
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("tail", "message", "hint"),
+    [
+        ("ignore: {}", "ignore: Input should be a valid list", SEE),
+        ("ignor: []", "ignor: unknown key", "'ignore'?"),
+        ("trustedManager: [a]", "trustedManager: unknown key", "'trustedManagers'?"),
+        ("trustedManagers: a", "trustedManagers: Input should be a valid list", SEE),
+        ("trustedManagers: [5]", "trustedManagers[0]: Input should be a valid string", SEE),
+    ],
+)
+def test_lists_that_are_none_are_refused(tail: str, message: str, hint: str) -> None:
+    error = refusal(ONE + tail.encode())
+    assert error.message == f"{FILE}: {message}"
+    assert hint in error.hint
+
+
+KEYS = st.sampled_from(["ignore", "because", "field", "labels", "until", "trustedManagers"]) | (
+    st.sampled_from(["format", "clusters", "prod", "context", "a\nb", "é", "\x1b"])
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "1", "prod", "a\nb"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),

@@ -353,11 +353,25 @@ BY_RULE: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "snapshot.storage.k8s.io/v1",
         "VolumeSnapshot",
         {"readyToUse": False, "error": {"message": "no such handle"}},
-        "failed: no such handle",
+        "not: no such handle",
     ),
+    ("snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", None, "ready"),
+    ("groupsnapshot.storage.k8s.io/v1", "VolumeGroupSnapshotClass", None, "ready"),
     (
         "snapshot.storage.k8s.io/v1",
         "VolumeSnapshotContent",
+        None,
+        "not: the driver's csi-snapshotter has not taken it up; is it running?",
+    ),
+    (
+        "snapshot.storage.k8s.io/v1",
+        "VolumeSnapshot",
+        {},
+        "not: no snapshot controller has taken it up; is one running?",
+    ),
+    (
+        "groupsnapshot.storage.k8s.io/v1",
+        "VolumeGroupSnapshot",
         None,
         "not: readyToUse is not true yet",
     ),
@@ -369,6 +383,22 @@ def test_kinds_whose_rule_is_data(
     api_version: str, kind: str, status: dict[str, Any] | None, expected: str
 ) -> None:
     assert verdict(readiness(live(api_version, kind, {}, status))) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "patience"),
+    [
+        pytest.param(None, 15.0, id="nobody has touched it"),
+        pytest.param({"error": {"message": "try again"}}, 15.0, id="an error may pass"),
+        pytest.param({"readyToUse": False}, None, id="somebody is at it"),
+        pytest.param({"readyToUse": True}, None, id="ready"),
+    ],
+)
+def test_a_snapshot_that_seems_hopeless_is_given_seconds(
+    status: dict[str, Any] | None, patience: float | None
+) -> None:
+    found = readiness(live("snapshot.storage.k8s.io/v1", "VolumeSnapshot", {}, status))
+    assert (found.patience, found.failed) == (patience, False)
 
 
 def test_a_claim_that_waits_for_its_first_consumer_is_no_obstacle() -> None:
@@ -390,6 +420,8 @@ CUSTOM: list[tuple[dict[str, Any], str]] = [
     ({"observedGeneration": 2, "conditions": [when("Ready", observedGeneration=2)]}, "ready"),
     ({"conditions": [when("Ready"), when("Stalled", message="bad chart")]}, "failed: bad chart"),
     ({"conditions": [when("Ready"), when("Reconciling", reason="Busy")]}, "not: Busy"),
+    ({"observedGeneration": 2}, "ready"),
+    ({"observedGeneration": 2, "conditions": [when("Odd", "False")]}, "ready"),
 ]
 
 
@@ -400,7 +432,16 @@ def test_custom_resource(status: dict[str, Any], expected: str) -> None:
     assert found.observable
 
 
-@pytest.mark.parametrize("status", [None, {}, {"phase": "Fine"}, {"conditions": [when("Odd")]}])
+@pytest.mark.parametrize(
+    "status",
+    [
+        None,
+        {},
+        {"phase": "Fine"},
+        {"conditions": [when("Odd")]},
+        {"observedGeneration": "2"},
+    ],
+)
 def test_a_custom_resource_that_reports_nothing_is_not_observable(
     status: dict[str, Any] | None,
 ) -> None:

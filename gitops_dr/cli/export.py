@@ -38,6 +38,11 @@ def export(
             help="Where Git and the cluster both changed, write the cluster's version.",
         ),
     ] = False,
+    volumes: Annotated[
+        bool,
+        typer.Option("--volumes", help="Capture the data of every claim for the same commit."),
+    ] = False,
+    snapshot_timeout: options.SnapshotTimeout = 300.0,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
@@ -45,8 +50,8 @@ def export(
 
     No commit is made if nothing has changed. Secrets are left out and named. What was changed in
     Git and is not applied yet is pending and stays. Exits 3 if something could not be read: its
-    files stay, and coverage.yaml names the gap; or if Git and the cluster both changed an object:
-    Git's version stays, and the conflict is named.
+    files stay, and coverage.yaml names the gap; if a volume could not be captured; or if Git and
+    the cluster both changed an object: Git's version stays, and the conflict is named.
     """
     from gitops_dr.cli.progress import Progress
     from gitops_dr.reports import export as report
@@ -60,6 +65,8 @@ def export(
             adopt_cluster=adopt_cluster,
             allow_shrink=allow_shrink,
             cluster_wins=cluster_wins,
+            volumes=(lambda _ref, _labels: True) if volumes else None,
+            snapshot_timeout=snapshot_timeout,
             emit=progress,
         )
     print(report.FORMATS[output](result, progress.seconds))

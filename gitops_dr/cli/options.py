@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from gitops_dr.engine.opening import Where
+    from gitops_dr.planning.chosen import Choice
     from gitops_dr.planning.selection import Intent
 
 Repo = Annotated[
@@ -44,7 +45,8 @@ AcceptEmptyVolumes = Annotated[
     bool,
     typer.Option(
         "--accept-empty-volumes",
-        help="Let claims whose data is not restored start with empty volumes.",
+        help="Let claims whose data is not restored start with empty volumes, and accept those "
+        "that did so in an earlier run.",
     ),
 ]
 Namespaces = Annotated[
@@ -67,9 +69,32 @@ Refs = Annotated[
         help="Only this object, and what it needs. Repeat.",
     ),
 ]
+RefArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[REF]...",
+        help="Objects, as Kind[.group]/[namespace/]name. Default: all that differs.",
+    ),
+]
+AllOfNamespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", "-n", metavar="NAME", help="All of this namespace. Repeat."),
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field", metavar="PATH", help="Only this field of the one object named. Repeat."
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Make objects that are there and differ what Git says."),
+]
+SnapshotTimeout = Annotated[
+    float,
+    typer.Option(
+        "--snapshot-timeout", metavar="SECONDS", help="How long until a snapshot must be usable."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
@@ -110,6 +135,25 @@ def intent(
         refs=wanted,
     )
     return Intent(selection, accept_empty_volumes=accept_empty_volumes, overwrite=overwrite)
+
+
+def choice(
+    refs: list[str] | None, namespaces: list[str] | None, fields: list[str] | None
+) -> Choice:
+    """Put together which differences a person means. Raises ``UsageError`` for what is no name."""
+    from gitops_dr.errors import UsageError
+    from gitops_dr.manifests.fieldpath import parse_fieldpath
+    from gitops_dr.model import parse_ref
+    from gitops_dr.planning.chosen import Choice
+    from gitops_dr.planning.selection import Selection
+
+    try:
+        selection = Selection(
+            frozenset(namespaces or ()), refs=frozenset(map(parse_ref, refs or ()))
+        )
+        return Choice(selection, tuple(map(parse_fieldpath, fields or ())))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def where(repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None) -> Where:

@@ -17,7 +17,7 @@ from gitops_dr.events import (
     StepEnded,
     Waiting,
 )
-from gitops_dr.model import Result
+from gitops_dr.model import GOOD_ENDS
 from gitops_dr.reports.text import shown
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Progress:
             case Waiting():
                 self._waiting = f"waiting for {event.ref}: {event.reason}"
                 self._tick()
-            case StepEnded(outcome) if outcome.result not in (Result.DONE, Result.PRESENT):
+            case StepEnded(outcome) if outcome.result not in GOOD_ENDS:
                 self._line(f"{outcome.result}: {outcome.ref}: {outcome.reason}")
             case StepEnded():
                 self._waiting = ""

@@ -1,7 +1,7 @@
-"""Writes single objects to the cluster: create and patch. Writes to the cluster.
+"""Writes single objects to the cluster: create, apply, patch. Writes to the cluster.
 
 Every write is strict about fields (an unknown field is an error, not silently dropped) and carries
-our field manager.
+our field manager. Create and patch may be dry runs: the API server does all but store the object.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from gitops_dr.model import Body, Resource
 _QUERY = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 
-def create(connection: Connection, resource: Resource, body: Body) -> Body:
+def create(
+    connection: Connection, resource: Resource, body: Body, *, dry_run: bool = False
+) -> Body:
     """Create an object; returns it as stored. Raises ``ApiError``, with status 409 if it exists."""
     path = collection_path(resource, body["metadata"].get("namespace", ""))
-    return _body(connection.json("POST", path, query=_QUERY, body=orjson.dumps(body)), path)
+    query = _query(dry_run=dry_run)
+    return _body(connection.json("POST", path, query=query, body=orjson.dumps(body)), path)
 
 
 def merge(connection: Connection, resource: Resource, body: Body) -> Body:
@@ -38,15 +41,38 @@ def merge(connection: Connection, resource: Resource, body: Body) -> Body:
     return _body(answer, path)
 
 
+def apply(connection: Connection, resource: Resource, body: Body) -> Body:
+    """Apply a manifest on the server's side: its fields become ours, others stay as they are.
+
+    Where others own a field, it is taken from them. Raises ``ApiError``.
+    """
+    metadata = body["metadata"]
+    path = object_path(resource, metadata.get("namespace", ""), metadata["name"])
+    answer = connection.json(
+        "PATCH",
+        path,
+        query={**_QUERY, "force": "true"},
+        body=orjson.dumps(body),
+        content_type="application/apply-patch+yaml",
+    )
+    return _body(answer, path)
+
+
 def patch(
-    connection: Connection, resource: Resource, namespace: str, name: str, operations: list[Body]
+    connection: Connection,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    operations: list[Body],
+    *,
+    dry_run: bool = False,
 ) -> Body:
     """Change an object by JSON Patch (RFC 6902). Raises ``ApiError``; a failed test is a 422."""
     path = object_path(resource, namespace, name)
     answer = connection.json(
         "PATCH",
         path,
-        query=_QUERY,
+        query=_query(dry_run=dry_run),
         body=orjson.dumps(operations),
         content_type="application/json-patch+json",
     )
@@ -81,6 +107,10 @@ def late_binding_classes(connection: Connection) -> Callable[[Body], bool]:
         return late.get(name, False)
 
     return waits
+
+
+def _query(*, dry_run: bool) -> dict[str, str]:
+    return {**_QUERY, "dryRun": "All"} if dry_run else _QUERY
 
 
 def _body(answer: Any, path: str) -> Body:

@@ -45,15 +45,16 @@ def discover(connection: Connection) -> Discovery:
         name = group.get("metadata", {}).get("name", "")
         for version in group.get("versions") or ():
             if version.get("freshness") == "Stale":
-                gaps.append(
-                    Gap(
-                        Ref(name, ANY, "", ANY),
-                        f"its API service ({version['version']}.{name}) does not answer",
-                    )
-                )
+                gaps.append(silence(f"{version['version']}.{name}"))
                 continue
             resources += _resources(name, version)
     return Discovery(tuple(resources), tuple(dict.fromkeys(gaps)))
+
+
+def silence(api_service: str) -> Gap:
+    """The gap of an API service, ``<version>.<group>``, that does not answer."""
+    group = api_service.partition(".")[2]
+    return Gap(Ref(group, ANY, "", ANY), f"its API service ({api_service}) does not answer")
 
 
 def _resources(group: str, version: Mapping[str, Any]) -> Iterable[Resource]:

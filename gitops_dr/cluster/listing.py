@@ -41,7 +41,7 @@ class Page:
     """Some objects of one resource, or the reason why they could not be had."""
 
     resource: Resource
-    items: Sequence[dict[str, Any]]
+    items: list[dict[str, Any]]
     last: bool
     """No page of this resource follows."""
     error: ApiError | None = None
@@ -173,14 +173,14 @@ def _one_list(connection: Connection, request: ListRequest, revision: str) -> It
             if refused_revision or expired_in_the_middle:
                 torn, continuation = True, error.continuation if yielded else ""
                 continue
-            yield _Answer(b"", Page(resource, (), last=True, error=error))
+            yield _Answer(b"", Page(resource, [], last=True, error=error))
             return
         is_of = str(metadata.get("resourceVersion") or "")
         if revision and not yielded:
             torn = torn or is_of != revision
         continuation = metadata.get("continue") or ""
         yielded = True
-        page = Page(resource, (), last=not continuation, torn=torn, revision=is_of)
+        page = Page(resource, [], last=not continuation, torn=torn, revision=is_of)
         yield _Answer(data, page)
         if not continuation:
             return

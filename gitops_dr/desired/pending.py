@@ -30,6 +30,9 @@ class Held:
     """Fingerprint of the version on which both last agreed; empty if neither had the object."""
     path: str
     """Where its manifest is, or was, below ``clusters/<cluster>/``."""
+    blob: str = ""
+    """Git's id of the file that held that version, where a person had laid it out; empty where it
+    is the fingerprint."""
 
 
 def write_pending(held: Mapping[Ref, Held]) -> bytes | None:
@@ -44,6 +47,7 @@ def write_pending(held: Mapping[Ref, Held]) -> bytes | None:
             "name": ref.name,
             "namespace": ref.namespace,
             "path": entry.path,
+            **({"blob": entry.blob} if entry.blob else {}),
         }
         for ref, entry in sorted(held.items())
     ]
@@ -63,8 +67,9 @@ def read_pending(data: bytes, path: str) -> dict[Ref, Held]:
     try:
         for entry in document["objects"]:
             ref = Ref(*(_text(entry[key]) for key in ("group", "kind", "namespace", "name")))
-            held[ref] = Held(_fingerprint(entry["base"]), _text(entry["path"]))
-    except (KeyError, TypeError, ValueError) as error:
+            blob = _fingerprint(entry.get("blob", ""))
+            held[ref] = Held(_fingerprint(entry["base"]), _text(entry["path"]), blob)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RepositoryError(
             f"{path}: not a file of pending changes: {type(error).__name__}: {error}",
             hint="restore it from the last commit of gitops-dr export",

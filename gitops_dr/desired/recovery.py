@@ -35,6 +35,10 @@ class Coverage:
     generated: Mapping[Ref, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Custom resources, and the kinds (group, kind) of objects that their operators had made."""
 
+    unprotected: Mapping[Ref, str] = field(default_factory=dict)
+    """Claims whose last attempt at a snapshot failed, and why. Only a run that takes snapshots
+    says anything new of them."""
+
     @property
     def versions(self) -> dict[tuple[str, str], str]:
         """The API version of each kind."""
@@ -72,6 +76,10 @@ def write_coverage(coverage: Coverage) -> bytes:
                 {"kinds": [_kind_name(kind) for kind in kinds], "owner": str(owner)}
                 for owner, kinds in coverage.generated.items()
             ],
+            "unprotected": [
+                {"reason": reason, "ref": str(ref)}
+                for ref, reason in sorted(coverage.unprotected.items())
+            ],
         }
     )
 
@@ -106,6 +114,10 @@ def read_coverage(data: bytes, path: str) -> Coverage:
             generated={
                 parse_ref(entry["owner"]): tuple(_group_kind(_text(k)) for k in entry["kinds"])
                 for entry in document.get("generated") or ()
+            },
+            unprotected={
+                parse_ref(entry["ref"]): _text(entry["reason"])
+                for entry in document.get("unprotected") or ()
             },
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -161,18 +173,25 @@ def has_images(group_kind: tuple[str, str]) -> bool:
 
 
 def images_of(ref: Ref, body: Mapping[str, Any]) -> set[str]:
-    """List the images that an object's pods are asked to run."""
+    """List the images that an object's pods are asked to run, or to mount as volumes."""
     spec: Any = body
     for key in parse_fieldpath(_POD_SPECS[ref.group_kind]):
         spec = spec.get(key) if isinstance(spec, dict) else None
     if not isinstance(spec, dict):
         return set()
-    return {
-        container["image"]
+    found = [
+        container.get("image")
         for field in ("containers", "initContainers")
         for container in spec.get(field) or ()
-        if isinstance(container, dict) and isinstance(container.get("image"), str)
-    }
+        if _is_map(container)
+    ]
+    volumes = [volume.get("image") for volume in spec.get("volumes") or () if _is_map(volume)]
+    found += [image.get("reference") for image in volumes if _is_map(image)]
+    return {image for image in found if isinstance(image, str)}
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def write_images(

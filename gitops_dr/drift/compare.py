@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from gitops_dr.drift.items import by_name, members
+from gitops_dr.drift.meaning import LITERALLY, Meaning
+from gitops_dr.drift.rows import Absent
 from gitops_dr.manifests.fieldpath import FieldPath, format_fieldpath
 from gitops_dr.model import Body, Difference, FieldChange, Presence, Ref, State
 from gitops_dr.rules.completion import runs_to_an_end
 
-# The keys by which Kubernetes' keyed lists tell their items apart, the commonest first.
-# Source: x-kubernetes-list-map-keys and patchMergeKey in the API server's OpenAPI documents.
-_ITEM_KEYS = ("name", "type", "key", "ip", "topologyKey", "devicePath", "uid")
+ABSENT: Final = object()
+"""Stands for a field that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,76 +79,126 @@ def differences(
 ) -> tuple[Difference, ...]:
     """Write the comparison out: each modified object with its field changes, sorted by Ref.
 
-    ``bodies`` holds Git's and the cluster's body of each modified object. A modified object whose
-    bodies turn out to be equal in meaning is none.
+    ``bodies`` holds Git's and the cluster's body of each modified object. They are compared without
+    a schema. A modified object whose bodies turn out to be equal in meaning is none.
     """
-    found = [Difference(ref, Presence.MISSING, paths[ref]) for ref in comparison.missing]
-    found += [Difference(ref, Presence.UNMANAGED, paths[ref]) for ref in comparison.unmanaged]
-    found += [
-        Difference(ref, Presence.UNKNOWN, paths[ref], reason=reason)
-        for ref, reason in comparison.unknown
-    ]
+    modified = []
     for ref in comparison.modified:
-        old, new = bodies[ref]
-        changes = tuple(field_changes(old, new))
+        changes = tuple(field_changes(*bodies[ref]))
         if changes:
-            found.append(Difference(ref, Presence.MODIFIED, paths[ref], changes))
-    return tuple(sorted(found, key=lambda difference: difference.ref))
+            modified.append(Difference(ref, Presence.MODIFIED, paths[ref], changes))
+    return tuple(sorted([*unlike(comparison, paths), *modified], key=lambda d: d.ref))
 
 
-def field_changes(old: Any, new: Any, at: FieldPath = ()) -> Iterator[FieldChange]:
-    """Each leaf at which two decoded values differ, in order of the keys.
+def unlike(comparison: Comparison, paths: Mapping[Ref, str]) -> Iterator[Difference]:
+    """Write out what needs no body: the objects that are on one side only, or unknown."""
+    for ref in comparison.missing:
+        yield Difference(ref, Presence.MISSING, paths[ref])
+    for ref in comparison.unmanaged:
+        yield Difference(ref, Presence.UNMANAGED, paths[ref])
+    for ref, reason in comparison.unknown:
+        yield Difference(ref, Presence.UNKNOWN, paths[ref], reason=reason)
 
-    Items of a list are matched by their key where all of them have one and no two share it;
-    otherwise by position while the lengths agree, else the list differs as a whole.
+
+def field_changes(
+    old: Any, new: Any, at: FieldPath = (), meaning: Meaning = LITERALLY
+) -> Iterator[FieldChange]:
+    """Each leaf at which two decoded values say something else, in order of the keys.
+
+    ``meaning`` is what the schema says of the value at ``at``; without it everything means just
+    what it says. Items of a list are matched by the keys that the schema names, or by a usual one,
+    where all of them have it and no two share it; members of a set by themselves; otherwise by
+    position while the lengths agree, else the list differs as a whole.
     """
+    if _is_copy(old, new):
+        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            path = (*at, key)
-            if key not in new:
-                yield FieldChange(format_fieldpath(path), "remove", old=old[key])
-            elif key not in old:
-                yield FieldChange(format_fieldpath(path), "add", new=new[key])
-            else:
-                yield from field_changes(old[key], new[key], path)
+            below = meaning.field(key)
+            yield from value_changes(old.get(key, ABSENT), new.get(key, ABSENT), (*at, key), below)
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _list_changes(old, new, at)
-    elif old != new or type(old) is not type(new):
+        yield from _list_changes(old, new, at, meaning)
+    elif not meaning.same(old, new):
         yield FieldChange(format_fieldpath(at), "replace", old=old, new=new)
 
 
-def _list_changes(old: list[Any], new: list[Any], at: FieldPath) -> Iterator[FieldChange]:
-    key = shared_key(old, new)
-    if key is not None:
-        before = {item[key]: item for item in old}
-        after = {item[key]: item for item in new}
+def _is_copy(old: Any, new: Any) -> bool:
+    """Whether both are word for word the same, which is quickly found out of most.
+
+    For ``==`` alone 1 is true; and of maps in another order this says no, which costs time only.
+    """
+    return isinstance(old, dict | list) and bool(old == new) and repr(old) == repr(new)
+
+
+def value_changes(
+    old: Any, new: Any, at: FieldPath, meaning: Meaning = LITERALLY
+) -> Iterator[FieldChange]:
+    """As :func:`field_changes`, of a field that may be :data:`ABSENT` on one side or both."""
+    old, new = (ABSENT if is_null(value, meaning) else value for value in (old, new))
+    if old is not ABSENT and new is not ABSENT:
+        yield from field_changes(old, new, at, meaning)
+    elif new is not ABSENT and not says_nothing(new, meaning):
+        yield FieldChange(format_fieldpath(at), "add", new=new)
+    elif old is not ABSENT and not says_nothing(old, meaning):
+        yield FieldChange(format_fieldpath(at), "remove", old=old)
+
+
+def says_nothing(value: Any, meaning: Meaning) -> bool:
+    """Whether a field might as well be left out as have this value."""
+    if value is ABSENT or is_null(value, meaning):
+        return True
+    if Absent.EMPTY in meaning.absent and value in ({}, []):
+        return True
+    return Absent.DEFAULT in meaning.absent and not differ(meaning.default, value, meaning)
+
+
+def is_null(value: Any, meaning: Meaning) -> bool:
+    """Whether the value is a null that the API server drops."""
+    return value is None and Absent.NULL in meaning.absent
+
+
+def differ(old: Any, new: Any, meaning: Meaning = LITERALLY) -> bool:
+    """Whether two values, either of which may be :data:`ABSENT`, say something else."""
+    return next(value_changes(old, new, (), meaning), None) is not None
+
+
+def _list_changes(
+    old: list[Any], new: list[Any], at: FieldPath, meaning: Meaning
+) -> Iterator[FieldChange]:
+    tokens = members(meaning, old, new)
+    named = by_name(meaning, old, new)
+    if tokens is not None:
+        yield from _set_changes(old, new, at, tokens)
+    elif named is not None:
+        before, after = named
         for name in [*before, *(name for name in after if name not in before)]:
-            path: FieldPath = (*at, (key, name))
-            if name not in after:
-                yield FieldChange(format_fieldpath(path), "remove", old=before[name])
-            elif name not in before:
-                yield FieldChange(format_fieldpath(path), "add", new=after[name])
+            path = (*at, name)
+            one, other = before.get(name, ABSENT), after.get(name, ABSENT)
+            if one is ABSENT:
+                yield FieldChange(format_fieldpath(path), "add", new=other)
+            elif other is ABSENT:
+                yield FieldChange(format_fieldpath(path), "remove", old=one)
             else:
-                yield from field_changes(before[name], after[name], path)
+                yield from field_changes(one, other, path, meaning.item())
         common = [name for name in before if name in after]
         if common != [name for name in after if name in before]:
             # Same items, other order: it is a change of the list, whatever the items hold.
             yield FieldChange(format_fieldpath(at), "replace", old=old, new=new)
     elif len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from field_changes(one, other, (*at, index))
+            yield from field_changes(one, other, (*at, index), meaning.item())
     else:
         yield FieldChange(format_fieldpath(at), "replace", old=old, new=new)
 
 
-def shared_key(*sides: list[Any]) -> str | None:
-    """Name the key by which the items of these lists are told apart; ``None`` if there is none."""
-    items = [item for side in sides for item in side]
-    if not items or not all(isinstance(item, dict) for item in items):
-        return None
-    for key in _ITEM_KEYS:
-        if all(isinstance(item.get(key), str) for item in items) and all(
-            len({item[key] for item in side}) == len(side) for side in sides
-        ):
-            return key
-    return None
+def _set_changes(
+    old: list[Any], new: list[Any], at: FieldPath, tokens: list[dict[str, int]]
+) -> Iterator[FieldChange]:
+    """Each member that comes or goes, by its place on the side that has it."""
+    before, after = tokens
+    for token, place in before.items():
+        if token not in after:
+            yield FieldChange(format_fieldpath((*at, place)), "remove", old=old[place])
+    for token, place in after.items():
+        if token not in before:
+            yield FieldChange(format_fieldpath((*at, place)), "add", new=new[place])

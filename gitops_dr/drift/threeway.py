@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gitops_dr.drift.compare import field_changes
-from gitops_dr.manifests.fieldpath import FieldPath, Step, parse_fieldpath
+from gitops_dr.manifests.fieldpath import may_overlap, parse_fieldpath
 from gitops_dr.model import Body, Ref
 
 Side = Mapping[Ref, str]
@@ -151,21 +151,9 @@ def has_all_changes(git: Body, live: Body, base: Body | None) -> bool:
         path = parse_fieldpath(change.path)
         for edited, op in edits:
             # A field that only the cluster has can be in nobody's way below what Git added.
-            if _overlap(path, edited) and not change.op == op == "add":
+            if may_overlap(path, edited) and not change.op == op == "add":
                 return False
     return True
-
-
-def _overlap(one: FieldPath, other: FieldPath) -> bool:
-    """Whether one of the two paths may lead to, or into, what the other leads to."""
-    return all(_may_be_one(a, b) for a, b in zip(one, other, strict=False))
-
-
-def _may_be_one(one: Step, other: Step) -> bool:
-    if isinstance(one, tuple) and isinstance(other, tuple) and one[::2] == other[::2]:
-        return one == other
-    # Two items of a list, named in different ways.
-    return one == other or not (isinstance(one, str) or isinstance(other, str))
 
 
 def _change(before: str | None, now: str | None) -> Change:

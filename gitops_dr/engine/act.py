@@ -6,17 +6,21 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass
 
-from gitops_dr.cluster.apply import create, get, merge, patch
+from gitops_dr.cluster.apply import apply, create, get, merge, patch
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.drift.patch import json_patch
+from gitops_dr.engine.aims import Aim, Aimed, whole
+from gitops_dr.engine.claims import delete_unbound
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
 from gitops_dr.engine.refusals import too_early
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.model import Action, Body, Outcome, Ref, Resource, Result, Step
+from gitops_dr.model import Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import held
 from gitops_dr.rules.relations import RelationFacts, apply_autoscaler
+from gitops_dr.volumes.restore import SOURCES, contains, source_lost
+from gitops_dr.volumes.started_empty import note_taken_off, with_note
 
 # Controllers make these in a new namespace; if they were faster, ours is laid over theirs.
 _MADE_BY_CONTROLLERS = {("", "ServiceAccount", "default")}
@@ -40,12 +44,22 @@ class Act:
 
 
 def act(
-    connection: Connection, step: Step, resource: Resource, body: Body, find_uid: FindUid
+    connection: Connection,
+    step: Step,
+    resource: Resource,
+    body: Body,
+    find_uid: FindUid,
+    *,
+    aim: Aim = whole,
+    dry_run: bool = False,
 ) -> Act:
     """Create the step's object, or find that it is there already and equal; or configure it.
 
     Creating, an object that is there and differs is left as it is, and the step has failed.
-    Configuring puts Git's values back by a patch of just the fields that differ.
+    Configuring puts Git's values back by a patch of just the fields that differ and that ``aim``
+    means, or takes a claim's note of an empty volume off. A claim is made whether or not its volume
+    can be freed for it: the reason of the outcome says that it could not. ``dry_run``: only of a
+    step that configures, which then is all done but for the writing.
     """
     started = time.monotonic()
 
@@ -53,17 +67,26 @@ def act(
         return Outcome(step.ref, step.action, result, reason, time.monotonic() - started)
 
     try:
+        if step.empty_volume is EmptyVolume.ACCEPTED:
+            stored = merge(connection, resource, note_taken_off(step.ref))
+            return Act(outcome(Result.DONE), stored)
         if step.action is Action.CREATE:
             body = held(step.ref, body)
         wanted = with_owners(body, step.ref, find_uid)
         ownerless = owners_of(wanted) < owners_of(body)
         if step.action is Action.CONFIGURE:
-            result, stored = _configure(connection, step.ref, resource, body, wanted)
+            result, stored = _configure(
+                connection, step.ref, resource, body, wanted, aim=aim, dry_run=dry_run
+            )
             return Act(outcome(result), stored)
         try:
-            stored = create(connection, resource, wanted)
-            _free_released_volume(connection, step.ref, stored)
-            return Act(outcome(Result.DONE), stored, ownerless=ownerless)
+            noted = step.empty_volume is EmptyVolume.NOTED
+            stored = create(connection, resource, with_note(wanted) if noted else wanted)
+            if lost := source_lost(wanted, stored):
+                left = delete_unbound(connection, stored)
+                return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
+            note = _free_released_volume(connection, step.ref, stored)
+            return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
         except ApiError as error:
             if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
                 raise
@@ -71,36 +94,86 @@ def act(
             stored = merge(connection, resource, wanted)
             return Act(outcome(Result.DONE), stored)
         live = get(connection, resource, step.ref.namespace, step.ref.name)
-        if same(step.ref, live, wanted, resource):
+        if _is_as_wanted(step.ref, live, wanted, resource):
             # Perhaps made by an attempt of ours that got no further.
-            _free_released_volume(connection, step.ref, live)
-            return Act(outcome(Result.PRESENT), live, ownerless=ownerless)
+            note = _free_released_volume(connection, step.ref, live)
+            return Act(outcome(Result.PRESENT, note), live, ownerless=ownerless)
     except ApiError as error:
         return Act(outcome(Result.FAILED, error.message), too_early=too_early(error))
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
 
 
 def _configure(
-    connection: Connection, ref: Ref, resource: Resource, body: Body, wanted: Body
+    connection: Connection,
+    ref: Ref,
+    resource: Resource,
+    body: Body,
+    wanted: Body,
+    *,
+    aim: Aim,
+    dry_run: bool,
 ) -> tuple[Result, Body]:
-    """Patch the fields that differ; once more if somebody wrote to the object meanwhile."""
+    """Write the fields that differ; once more if somebody wrote to the object meanwhile."""
+    result = Result.PRESENT
     for attempt in range(_ATTEMPTS):
         live = get(connection, resource, ref.namespace, ref.name)
-        seen = cleaned(ref, live, body, resource)
-        operations = json_patch(live, without_owners(seen), without_owners(body))
+        aimed = aim(ref, resource, body, live)
+        if aimed is not None and aimed.applied is not None and attempt == 0 and not dry_run:
+            stored = _apply(connection, resource, aimed.applied)
+            if stored is not None:
+                result, live = Result.DONE, stored
+                aimed = aim(ref, resource, body, live)
         owners = wanted["metadata"].get("ownerReferences")
+        if aimed is None:
+            aimed = Aimed(cleaned(ref, live, body, resource), body)
+        elif not _owners_are_meant(aimed):
+            owners = None
+        operations = json_patch(live, without_owners(aimed.seen), without_owners(aimed.wanted))
         if owners and owners != live["metadata"].get("ownerReferences"):
             operations.append({"op": "add", "path": "/metadata/ownerReferences", "value": owners})
         if len(operations) == 1:
-            return Result.PRESENT, live
+            return result, live
         try:
-            return Result.DONE, patch(connection, resource, ref.namespace, ref.name, operations)
+            place = (resource, ref.namespace, ref.name)
+            return Result.DONE, patch(connection, *place, operations, dry_run=dry_run)
         except ApiError as error:
-            now = get(connection, resource, ref.namespace, ref.name)
-            unmoved = now["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
-            if error.status not in (409, 422) or unmoved or attempt == _ATTEMPTS - 1:
+            if attempt == _ATTEMPTS - 1 or not _has_moved(connection, ref, resource, live, error):
                 raise
     raise AssertionError("the loop returns or raises")
+
+
+def _apply(connection: Connection, resource: Resource, body: Body) -> Body | None:
+    """Apply a manifest; None if it was refused, which a patch of the same may not be.
+
+    Applied, an item of a list under another key stands beside the one that it should replace:
+    https://github.com/kubernetes/kubernetes/issues/105610
+    """
+    try:
+        return apply(connection, resource, body)
+    except ApiError as error:
+        if error.status in (400, 409, 422):
+            return None
+        raise
+
+
+def _owners_are_meant(aimed: Aimed) -> bool:
+    sides = (aimed.seen, aimed.wanted)
+    seen, wanted = (side["metadata"].get("ownerReferences") for side in sides)
+    return bool(seen != wanted)
+
+
+def _has_moved(
+    connection: Connection, ref: Ref, resource: Resource, live: Body, error: ApiError
+) -> bool:
+    """Whether a patch was refused because somebody else has written to the object meanwhile."""
+    if error.status not in (409, 422):
+        return False
+    try:
+        now = get(connection, resource, ref.namespace, ref.name)
+    except ApiError:
+        # What was said of the patch tells more than this.
+        return False
+    return bool(now["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"])
 
 
 def cleaned(ref: Ref, live: Body, wanted: Body, resource: Resource) -> Body:
@@ -118,21 +191,30 @@ _CLAIM = ("", "PersistentVolumeClaim")
 _VOLUME = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 
-def _free_released_volume(connection: Connection, ref: Ref, claim: Body) -> None:
+def _free_released_volume(connection: Connection, ref: Ref, claim: Body) -> str:
     """Let a claim have its static volume again that a deleted claim of the same name has released.
 
     The volume stays Released while it names the old claim's UID, and the new claim stays Pending:
     https://github.com/vmware-tanzu/velero/issues/5141
+    Returns why it could not be done, empty if nothing was wrong: the claim is there all the same.
+    Raises ``ApiError`` only where time may help.
     """
     name = (claim.get("spec") or {}).get("volumeName")
     if ref.group_kind != _CLAIM or not name:
-        return
+        return ""
     try:
-        volume = get(connection, _VOLUME, "", name)
+        _release(connection, name, claim)
     except ApiError as error:
-        if error.status == 404:
-            return
-        raise
+        if too_early(error):
+            raise
+        # A volume that is not there yet knows no old claim.
+        if error.status != 404:
+            return f"its volume may still be held for a claim that is gone: {error.message}"
+    return ""
+
+
+def _release(connection: Connection, name: str, claim: Body) -> None:
+    volume = get(connection, _VOLUME, "", name)
     held_for = volume.get("spec", {}).get("claimRef") or {}
     metadata = claim["metadata"]
     same_claim = (held_for.get("namespace"), held_for.get("name")) == (
@@ -149,11 +231,24 @@ def _free_released_volume(connection: Connection, ref: Ref, claim: Body) -> None
         patch(connection, _VOLUME, "", name, operations)
 
 
+def _is_as_wanted(ref: Ref, live: Body, wanted: Body, resource: Resource) -> bool:
+    if ref.group_kind not in SOURCES:
+        return same(ref, live, wanted, resource)
+    # Made for a restore and in no commit; its controllers have added to it since.
+    return not live["metadata"].get("deletionTimestamp") and contains(live, wanted)
+
+
 def same(ref: Ref, live: Body, wanted: Body, resource: Resource) -> bool:
-    """Whether a live object, cleaned, is what was wanted; the UIDs of owners do not count."""
+    """Whether a live object, cleaned, is what was wanted; the UIDs of owners do not count.
+
+    One that was to be filled from somewhere and is not is another, though rules pass over that.
+    """
     expected = without_uids(wanted)
+    if source_lost(expected, live):
+        return False
+    sides = (cleaned(ref, side, expected, resource) for side in (live, expected))
     try:
-        return canonical(cleaned(ref, live, expected, resource)) == canonical(expected)
+        return len({canonical(side) for side in sides}) == 1
     except ManifestError:
         # What Git has can be written, so something else is there.
         return False

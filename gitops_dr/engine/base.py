@@ -42,19 +42,22 @@ class Base:
         known = self.held.get(ref) or self.entries.get(ref)
         return known.path if known else None
 
+    def blob(self, ref: Ref) -> str | None:
+        """The file that held the object as it was, by Git's id; None if it was absent."""
+        held = self.held.get(ref)
+        if held is not None:
+            return held.blob or held.base or None
+        return self.export.blob_of.get(ref) if self.export else None
+
     def body(self, ref: Ref) -> Body | None:
         """The object as it was; None if it was absent.
 
-        Raises ``RepositoryError`` if Git does not have it: nobody ever committed the canonical
-        bytes of a file that a person had reformatted.
+        Raises ``RepositoryError`` if Git does not have it: nobody ever committed that version.
         """
-        held = self.held.get(ref)
-        if self.export is None:
+        blob = self.blob(ref)
+        if blob is None or self.export is None:
             return None
-        if held is not None:
-            return parse(self.export.tree.blob(held.base), held.path) if held.base else None
-        known = [ref] if ref in self.entries else []
-        return next((body for _, body in self.export.bodies(known)), None)
+        return parse(self.export.tree.blob(blob), self.path(ref) or str(ref))
 
 
 FIRST = Base(None, {})
@@ -67,10 +70,12 @@ def find_base(recorded: Recorded, cluster: str) -> Base | None:
     Raises ``RepositoryError`` if what the export left cannot be read.
     """
     tree = recorded.tree
-    commit = newest_export(tree.repo, tree.commit, cluster=cluster, prefix=tree.prefix)
+    commit = newest_export(
+        tree.repo, tree.commit, cluster=cluster, prefix=tree.prefix, files=tree.files
+    )
     if commit is None:
         return None
-    then = read_tree(tree.repo, commit, tree.prefix)
+    then = tree if commit == tree.commit else read_tree(tree.repo, commit, tree.prefix)
     # Mostly it holds the very files of today, which need not be opened again.
     export = recorded if then.files == tree.files else read_state(then, recorded.state)
     blob = then.files.get(PENDING)

@@ -6,16 +6,24 @@ The one way by which drift, plan and the end of a rebuild come to their differen
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 from gitops_dr.cluster.connect import Connection
+from gitops_dr.desired.authored import NOTHING, Rendering
 from gitops_dr.desired.target import IDENTITY, Target, desired
-from gitops_dr.drift.compare import Comparison, compare, differences
+from gitops_dr.drift.compare import Comparison, compare, unlike
+from gitops_dr.engine.authored import with_rendered, without_unseen
+from gitops_dr.engine.authors import with_authors
+from gitops_dr.engine.autoscaled import keep_recorded_scale
+from gitops_dr.engine.explain import Explainer
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.recorded import Recorded, Tree, read_state
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Difference, Gap, Identity, State
+from gitops_dr.model import Body, Difference, Gap, Identity, Omission, Presence, Ref, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class Examined:
     differences: tuple[Difference, ...]
     equal: int
     """How many objects are the same in both."""
+    omissions: tuple[Omission, ...] = ()
+    """What the comparison leaves out because a rule says so."""
 
     @property
     def unreadable(self) -> tuple[Gap, ...]:
@@ -41,49 +51,123 @@ def examine(
     tree: Tree,
     *,
     target: Target = IDENTITY,
+    rendering: Rendering = NOTHING,
+    trusted: Collection[str] = (),
+    server: bool = False,
     emit: Emit = silent,
 ) -> Examined:
     """Observe the cluster and say how it differs from what the tree wants for the target.
 
+    ``rendering``: manifests that are wanted beside the tree's, or in their place. ``trusted``:
+    field managers that are to be marked as such beside Kubernetes' own controllers. ``server``: ask
+    the API server, by a dry run, about each object that differs, and not only where nothing else
+    tells whether it does.
     Raises ``ClusterError`` and ``RepositoryError`` as its parts do.
     """
-    observation = observe(
+    observation = look(connection, identity, tree, rendering=rendering, emit=emit)
+    return held_against(
+        connection,
+        observation,
+        tree,
+        target=target,
+        rendering=rendering,
+        trusted=trusted,
+        server=server,
+        emit=emit,
+    )
+
+
+def look(
+    connection: Connection,
+    identity: Identity,
+    tree: Tree,
+    *others: Tree,
+    rendering: Rendering = NOTHING,
+    emit: Emit = silent,
+) -> Observation:
+    """Observe the cluster as far as must be known to hold it against each of the trees.
+
+    Kinds are read in the versions of the first one, which ``rendering`` adds to.
+    """
+    coverage = tree.coverage
+    known = set(tree.files.items())
+    for other in others:
+        # Of what the trees do not share the cluster's version is wanted, to tell its authors.
+        known &= other.files.items()
+    recorded = [
+        resource
+        for each in (tree, *others)
+        if each.coverage
+        for resource in each.coverage.resources
+    ]
+    return observe(
         connection,
         identity,
         tree.repo.blob_id,
-        known=frozenset(tree.files.values()),
-        versions=tree.coverage.versions if tree.coverage else None,
-        recorded=tree.coverage.resources if tree.coverage else (),
+        known=frozenset(blob for _, blob in known),
+        versions={**rendering.versions, **(coverage.versions if coverage else {})},
+        recorded=recorded,
+        authors=True,
+        keep=rendering.names(),
         emit=emit,
     )
+
+
+def held_against(
+    connection: Connection,
+    observation: Observation,
+    tree: Tree,
+    *,
+    target: Target = IDENTITY,
+    rendering: Rendering = NOTHING,
+    trusted: Collection[str] = (),
+    server: bool = False,
+    emit: Emit = silent,
+) -> Examined:
+    """Say how what was observed differs from what the tree wants; as :func:`examine` does."""
     started = time.monotonic()
     emit(PhaseStarted("compare"))
     recorded = read_state(tree, observation.state)
+    recorded, hooks = with_rendered(recorded, observation, rendering)
+    recorded, unseen = without_unseen(recorded, observation)
+    observation = keep_recorded_scale(observation, recorded)
     wanted = desired(recorded.state, target)
     comparison = compare(wanted, observation.state)
-    found = _explain(comparison, recorded, wanted, observation)
+    explainer = Explainer(
+        connection, recorded, wanted, observation, trusted=trusted, server=server, emit=emit
+    )
+    found = _explained(comparison, explainer, trusted)
+    modified = sum(difference.presence is Presence.MODIFIED for difference in found)
+    equal = comparison.equal + len(comparison.modified) - modified
+    omissions = tuple(sorted({*observation.state.omissions, *hooks, *unseen}))
     emit(PhaseEnded("compare", time.monotonic() - started, len(wanted.entries)))
-    return Examined(recorded, wanted, observation, found, comparison.equal)
+    return Examined(recorded, wanted, observation, found, equal, omissions)
 
 
-def _explain(
-    comparison: Comparison, recorded: Recorded, wanted: State, observation: Observation
+def _explained(
+    comparison: Comparison, explainer: Explainer, trusted: Collection[str]
 ) -> tuple[Difference, ...]:
+    """Every difference with its fields and their authors, sorted by Ref."""
+    wanted, observation = explainer.wanted, explainer.observation
     live = observation.state.entries
     paths = {
         ref: (wanted.entries.get(ref) or live[ref]).path
         for ref in (
             *comparison.missing,
-            *comparison.modified,
             *comparison.unmanaged,
             *(ref for ref, _ in comparison.unknown),
         )
     }
-    bodies = {}
-    for ref, body in recorded.bodies(comparison.modified):
+
+    @lru_cache(maxsize=1)
+    def live_body(ref: Ref) -> Body:
         data = observation.bodies.get(live[ref].fingerprint)
         # A body that the caller of observe already has lies in Git, under another object's path.
         if data is None:
-            data = recorded.tree.blob(live[ref].fingerprint)
-        bodies[ref] = (body, parse(data, str(ref)))
-    return differences(comparison, paths, bodies)
+            data = explainer.recorded.tree.blob(live[ref].fingerprint)
+        return parse(data, str(ref))
+
+    found = chain(unlike(comparison, paths), explainer.modified(comparison, live_body))
+    # One by one: a body is let go before the next is loaded.
+    named = with_authors(found, observation, live_body, trusted=trusted)
+    return tuple(sorted(named, key=lambda difference: difference.ref))

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 
 from gitops_dr.cluster.apply import get
 from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
-from gitops_dr.cluster.watch import watch
 from gitops_dr.engine.act import Act, act
+from gitops_dr.engine.aims import Aim, whole
+from gitops_dr.engine.awaiting import Awaiting
 from gitops_dr.engine.owners import relink
+from gitops_dr.engine.watchers import Seen, start_watchers
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
 from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
 from gitops_dr.planning.tiers import stage
@@ -49,24 +51,14 @@ class _Acted:
     """Of the object as it was stored; None if it was not, or if its kind has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    ref: Ref
-    readiness: Readiness
-
-
 @dataclass(slots=True)
 class _Progress:
     """Everything that changes while the plan runs; only the deciding thread changes it."""
 
+    awaiting: Awaiting
     outcomes: dict[Ref, Outcome] = field(default_factory=dict)
-    ready: dict[Ref, Readiness] = field(default_factory=dict)
     uids: dict[Ref, str] = field(default_factory=dict)
     """UID of everything that is there, whoever made it; empty if its API gives none."""
-    unready: dict[Ref, float] = field(default_factory=dict)
-    """Written and not ready yet, with the time (monotonic seconds) at which it was written."""
-    given_up: set[Ref] = field(default_factory=set)
-    """Written, and not ready in time: no step waits for them any more."""
 
 
 def execute(
@@ -76,15 +68,18 @@ def execute(
     resources: Mapping[tuple[str, str], Resource],
     *,
     late_binding: Callable[[Body], bool] = lambda _claim: False,
+    aim: Aim = whole,
     timeout: float = 300.0,
     emit: Emit = silent,
 ) -> tuple[Outcome, ...]:
     """Carry out the plan's steps and wait until what they made is ready.
 
     ``load`` reads bodies from Git; ``resources`` says how the target serves each kind;
-    ``late_binding`` tells a claim that binds only when its pod exists. An object that is not ready
-    ``timeout`` seconds after it was written is unready; steps that only wait for its readiness then
-    go on. One failed step never stops those that do not need it. Returns the outcomes in the plan's
+    ``late_binding`` tells a claim that binds only when its pod exists; ``aim`` what of an object
+    that is there is to be changed. An object that is not ready ``timeout`` seconds after it was
+    written is unready; steps that only wait for its readiness then go on. What reports nothing is
+    unobservable; who needs it waits ``awaiting.SILENCE`` seconds.
+    One failed step never stops those that do not need it. Returns the outcomes in the plan's
     order; skipped steps have none.
     """
     started = time.monotonic()
@@ -96,6 +91,7 @@ def execute(
         load,
         resources=resources,
         late_binding=late_binding,
+        aim=aim,
         timeout=timeout,
         emit=emit,
     )
@@ -115,6 +111,7 @@ class _Run:
         *,
         resources: Mapping[tuple[str, str], Resource],
         late_binding: Callable[[Body], bool],
+        aim: Aim,
         timeout: float,
         emit: Emit,
     ) -> None:
@@ -123,11 +120,12 @@ class _Run:
         self._load = load
         self._resources = resources
         self._late_binding = late_binding
+        self._aim = aim
         self._timeout = timeout
         self._emit = emit
-        self._inbox: queue.SimpleQueue[_Acted | _Seen] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Acted | Seen] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._progress = _Progress()
+        self._progress = _Progress(Awaiting(timeout))
         self._in_plan = {step.ref: step for step in steps}
         self._rank = {step.ref: index for index, step in enumerate(steps)}
         self._open_needs: dict[Ref, set[Ref]] = {}
@@ -150,7 +148,7 @@ class _Run:
         try:
             for step in self._steps:
                 self._open(step)
-            while len(self._progress.outcomes) < len(self._steps) or self._progress.unready:
+            while self._goes_on():
                 self._submit(workers)
                 self._take_messages()
                 self._give_up_on_the_late()
@@ -161,6 +159,11 @@ class _Run:
             for watcher in watchers:
                 watcher.join(timeout=0)
         return tuple(self._final(self._progress.outcomes[step.ref]) for step in self._steps)
+
+    def _goes_on(self) -> bool:
+        if len(self._progress.outcomes) < len(self._steps):
+            return True
+        return self._progress.awaiting.holds_the_end(time.monotonic())
 
     # -- needs ---------------------------------------------------------------------------------
 
@@ -189,21 +192,17 @@ class _Run:
             return
         # An object that is there and differs is a failure, but nobody is refused for it.
         there = ref in progress.uids
-        no_longer_awaited = not there or ref not in progress.unready
+        no_longer_awaited = not there or not progress.awaiting.waits(ref)
         still_waiting = []
         for step in waiting:
             need = next(need for need in step.needs if need.ref == ref)
             if step.ref in progress.outcomes:
                 continue
-            if need.hard and not there:
-                self._end(
-                    Outcome(
-                        step.ref,
-                        step.action,
-                        Result.BLOCKED,
-                        f"needs {ref} ({need.why}), which did not come",
-                    )
-                )
+            lacking = progress.awaiting.lacks(ref) if there and need.must_be_ready else ""
+            if need.hard and (lacking or not there):
+                what = f"is not ready: {lacking}" if there else "did not come"
+                reason = f"needs {ref} ({need.why}), which {what}"
+                self._end(Outcome(step.ref, step.action, Result.BLOCKED, reason))
             elif no_longer_awaited or not need.ready:
                 self._open_needs[step.ref].discard(ref)
                 if not self._open_needs[step.ref]:
@@ -254,7 +253,7 @@ class _Run:
 
     def _attempt(self, step: Step, body: Body) -> _Acted:
         resource = replace(self._resources[step.ref.group_kind], version=step.version)
-        result = act(self._connection, step, resource, body, self._find_uid)
+        result = act(self._connection, step, resource, body, self._find_uid, aim=self._aim)
         if result.stored is None or not awaited(step.ref.group_kind):
             return _Acted(step, result)
         try:
@@ -289,6 +288,7 @@ class _Run:
                 reason = f"made, but not linked to its owner: {error.message}"
                 failed = replace(outcome, result=Result.FAILED, reason=reason)
                 self._progress.outcomes[ref] = failed
+                self._emit(StepEnded(failed))
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -327,46 +327,26 @@ class _Run:
         if result.stored is not None:
             self._progress.uids[step.ref] = str(result.stored["metadata"].get("uid", ""))
         if readiness is not None:
-            # The watch may have been faster; what it saw is newer.
-            found = self._progress.ready.setdefault(step.ref, readiness)
-            if not found.ready:
-                self._progress.unready[step.ref] = now
+            ours = result.outcome.result is not Result.FAILED
+            self._progress.awaiting.written(step.ref, readiness, now, ours=ours)
         self._end(result.outcome)
 
-    def _seen(self, message: _Seen) -> None:
-        self._progress.ready[message.ref] = message.readiness
-        if message.readiness.ready and message.ref in self._progress.unready:
-            del self._progress.unready[message.ref]
+    def _seen(self, message: Seen) -> None:
+        if self._progress.awaiting.seen(message.ref, message.readiness, time.monotonic()):
             self._settle(message.ref)
 
     # -- readiness -----------------------------------------------------------------------------
 
     def _start_watching(self) -> list[threading.Thread]:
         kinds = {step.ref.group_kind for step in self._steps if awaited(step.ref.group_kind)}
-        threads = []
-        for kind in sorted(kinds & self._resources.keys()):
-            resource = self._resources[kind]
-            thread = threading.Thread(
-                target=watch,
-                args=(self._connection, resource, self._note(resource), self._stop),
-                name=f"watch {resource.plural}",
-                daemon=True,
-            )
-            thread.start()
-            threads.append(thread)
-        return threads
-
-    def _note(self, resource: Resource) -> Callable[[Body], None]:
-        def seen(body: Body) -> None:
-            metadata = body["metadata"]
-            namespace = metadata.get("namespace", "")
-            ref = Ref(resource.group, resource.kind, namespace, metadata["name"])
-            if ref in self._in_plan:
-                body.setdefault("kind", resource.kind)
-                body.setdefault("apiVersion", resource.api_version)
-                self._inbox.put(_Seen(ref, self._judge(body)))
-
-        return seen
+        return start_watchers(
+            self._connection,
+            [self._resources[kind] for kind in sorted(kinds & self._resources.keys())],
+            self._in_plan.keys(),
+            judge=self._judge,
+            tell=self._inbox.put,
+            stop=self._stop,
+        )
 
     def _judge(self, body: Body) -> Readiness:
         late = body.get("kind") == "PersistentVolumeClaim" and self._late_binding(body)
@@ -377,26 +357,15 @@ class _Run:
         if now - self._looked_for_late_ones < _LOOK_EVERY:
             return
         self._looked_for_late_ones = now
-        progress = self._progress
-        late = [
-            ref
-            for ref, written_at in progress.unready.items()
-            if progress.ready[ref].failed or now - written_at > self._timeout
-        ]
-        for ref in late:
-            del progress.unready[ref]
-            progress.given_up.add(ref)
+        for ref in self._progress.awaiting.give_up(now):
             self._settle(ref)
 
     def _say_what_is_awaited(self) -> None:
-        for ref in list(self._progress.unready)[:1]:
-            self._emit(Waiting(ref, self._progress.ready[ref].reason))
+        if found := self._progress.awaiting.first(time.monotonic()):
+            self._emit(Waiting(*found))
 
     def _final(self, outcome: Outcome) -> Outcome:
-        if outcome.ref not in self._progress.given_up or outcome.result is Result.FAILED:
-            return outcome
-        last = self._progress.ready[outcome.ref]
-        if last.ready:
-            # After all, while others still had time.
-            return outcome
-        return replace(outcome, result=Result.UNREADY, reason=last.reason)
+        final = self._progress.awaiting.verdict(outcome)
+        if final != outcome:
+            self._emit(StepEnded(final))
+        return final

@@ -9,19 +9,22 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+import orjson
 
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import Discovery, discover
 from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
 from gitops_dr.desired.recovery import has_images, images_of
+from gitops_dr.engine.contents import Contents
 from gitops_dr.errors import ManifestError
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import ANY, Body, Entry, Gap, Identity, Omission, Ref, Resource, State, by_kind
-from gitops_dr.rules.clean import common_omissions, rules_for, standing_omissions
+from gitops_dr.rules.clean import KindRules, common_omissions, rules_for, standing_omissions
 from gitops_dr.rules.relations import (
     Generated,
     RelationFacts,
@@ -33,12 +36,16 @@ from gitops_dr.rules.relations import (
     orphans,
 )
 from gitops_dr.rules.rows import Omit
+from gitops_dr.volumes.started_empty import has_note
 
 Fingerprint = Callable[[bytes], str]
 
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _API_SERVICE = ("apiregistration.k8s.io", "APIService")
 _AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
+_POD, _CLAIM = ("", "Pod"), ("", "PersistentVolumeClaim")
+_NOTED = frozenset({_CRD, _API_SERVICE, _AUTOSCALER, _POD, _CLAIM})
+"""Kinds whose objects say something of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,11 @@ class Observation:
     """How each kind was listed."""
     generated: Generated
     """What operators have made for the State's custom resources."""
+    started_empty: frozenset[Ref] = frozenset()
+    """Claims with a note that a rebuild made them without their data."""
+    managed: Mapping[Ref, bytes] = field(default_factory=dict)
+    """``metadata.managedFields`` as JSON, where it was asked for, of the objects whose fingerprints
+    the caller did not know."""
 
 
 @dataclass(slots=True)
@@ -77,7 +89,7 @@ class _Gathering:
     """What accumulates while pages stream by."""
 
     entries: dict[Ref, Entry] = field(default_factory=dict)
-    bodies: dict[str, bytes] = field(default_factory=dict)
+    bodies: Contents = field(default_factory=Contents)
     accounted: set[Ref] = field(default_factory=set)
     """Left out by a rule, yet there: they still own what they generated."""
     omissions: list[Omission] = field(default_factory=list)
@@ -92,6 +104,9 @@ class _Gathering:
     """Groups that an API server of their own serves, or should."""
     held: dict[Ref, Resource] = field(default_factory=dict)
     """Objects with a controller owner, until it is known whether that owner is exported."""
+    started_empty: set[Ref] = field(default_factory=set)
+    """Claims with a note that a rebuild made them without their data."""
+    managed: dict[Ref, bytes] = field(default_factory=dict)
 
 
 @contextmanager
@@ -116,14 +131,18 @@ def observe(
     versions: Mapping[tuple[str, str], str] | None = None,
     recorded: Collection[Resource] = (),
     exact: bool = False,
+    authors: bool = False,
+    keep: Callable[[Ref], bool] = lambda _ref: False,
     emit: Emit = silent,
 ) -> Observation:
     """Read the whole cluster that ``identity`` names.
 
     ``known``: fingerprints whose bodies the caller has. ``versions``: the API version per group
     and kind in which built-ins should be read while it is served (Git's). ``recorded``: the kinds
-    that Git knows. ``exact``: take all lists at one resourceVersion. A kind that cannot be listed
-    is a gap, and so is a recorded one that is not served although nobody took it away; raises
+    that Git knows. ``exact``: take all lists at one resourceVersion. ``authors``: keep beside the
+    bodies the managedFields, which say who wrote them. ``keep``: of which objects to keep all that,
+    whatever their fingerprints are. A kind that cannot be listed is a gap, and so is a recorded one
+    that is not served although nobody took it away; raises
     ``ClusterError`` only if the cluster cannot be reached or identified.
     """
     started = time.monotonic()
@@ -137,6 +156,8 @@ def observe(
         fingerprint,
         known=frozenset(known),
         namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
+        authors=authors,
+        keep=keep,
         into=gathering,
     )
     revision = identity.revision if exact else ""
@@ -179,6 +200,8 @@ def observe(
         digests={image: tuple(sorted(ids)) for image, ids in sorted(gathering.digests.items())},
         resources={resource.group_kind: resource for resource in chosen},
         generated=generated_kinds(gathering.facts.owner_of, gathering.entries.keys()),
+        started_empty=frozenset(gathering.started_empty),
+        managed=gathering.managed,
     )
 
 
@@ -190,6 +213,8 @@ class _Reader:
     fingerprint: Fingerprint
     known: frozenset[str]
     namespaced: frozenset[tuple[str, str]]
+    authors: bool
+    keep: Callable[[Ref], bool]
     into: _Gathering
 
     def take(self, page: Page) -> None:
@@ -200,26 +225,29 @@ class _Reader:
             return
         if page.torn:
             self.into.torn.add(_kind_name(resource))
-        api_version = resource.api_version
-        for body in page.items:
+        group, kind, api_version = resource.group, resource.kind, resource.api_version
+        rules, is_noted = rules_for(group, kind), resource.group_kind in _NOTED
+        # What was seen is let go: beside the next page this one would take as much memory again.
+        page.items.reverse()
+        while page.items:
+            body = page.items.pop()
             # Items of a built-in list carry neither; a PartialObjectMetadata carries its own.
             body["apiVersion"] = api_version
-            body["kind"] = resource.kind
-            self._object(resource, body)
+            body["kind"] = kind
+            metadata = body["metadata"]
+            ref = Ref(group, kind, metadata.get("namespace", ""), metadata["name"])
+            if is_noted:
+                self._note(ref, body)
+            self._object(ref, resource, rules, body)
 
-    def _object(self, resource: Resource, body: Body) -> None:
-        metadata = body["metadata"]
-        group, kind = resource.group, resource.kind
-        ref = Ref(group, kind, metadata.get("namespace", ""), metadata["name"])
-        self._note(ref, body)
-        rules = rules_for(group, kind)
+    def _object(self, ref: Ref, resource: Resource, rules: KindRules, body: Body) -> None:
         row = rules.omission(body)
         if row is not None:
             self.into.accounted.add(ref)
             if row.omit is Omit.BY_NAME:
                 self.into.omissions.append(Omission(ref, row.id, row.because))
             return
-        if "ownerReferences" in metadata:
+        if "ownerReferences" in body["metadata"]:
             owner = controller_owner(ref, body, self.namespaced)
             if owner is not None:
                 self.into.facts.owner_of[ref] = owner
@@ -228,6 +256,7 @@ class _Reader:
         self._keep(ref, resource, body)
 
     def _keep(self, ref: Ref, resource: Resource, body: Body) -> None:
+        managed = body["metadata"].get("managedFields") if self.authors else None
         rules_for(ref.group, ref.kind).clean(body)
         apply_autoscaler(ref, body, self.into.facts)
         if has_images(ref.group_kind):
@@ -240,31 +269,37 @@ class _Reader:
         fingerprint = self.fingerprint(data)
         path = manifest_path(ref, resource.plural)
         self.into.entries[ref] = Entry(fingerprint, path, resource.version)
-        if fingerprint not in self.known:
+        if fingerprint not in self.known or self.keep(ref):
             self.into.bodies[fingerprint] = data
+            if managed:
+                # Decoded they would take ten times the room, and much may differ. Those of a status
+                # that is nested beyond measure cannot be written, and its author stays unknown.
+                with suppress(orjson.JSONEncodeError):
+                    self.into.managed[ref] = orjson.dumps(managed)
 
     def _note(self, ref: Ref, body: Body) -> None:
-        match ref.group_kind:
-            case ("", "Pod"):
-                for image, digest in running_images(body):
-                    self.into.digests.setdefault(image, set()).add(digest)
-            case ("autoscaling", "HorizontalPodAutoscaler"):
-                note_autoscaler(body, self.into.facts)
-            case ("apiextensions.k8s.io", "CustomResourceDefinition"):
-                spec = body["spec"]
-                self.into.storage_versions[spec["group"], spec["names"]["kind"]] = next(
-                    (v["name"] for v in spec["versions"] if v["storage"] and v["served"]), ""
-                )
-            case ("apiregistration.k8s.io", "APIService"):
-                if body["spec"].get("service"):
-                    self.into.aggregated.add(body["spec"].get("group", ""))
-            case _:
-                pass
+        kind = ref.group_kind
+        if kind == _POD:
+            for image, digest in running_images(body):
+                self.into.digests.setdefault(image, set()).add(digest)
+        elif kind == _CLAIM and has_note(kind, body):
+            self.into.started_empty.add(ref)
+        elif kind == _AUTOSCALER:
+            note_autoscaler(body, self.into.facts)
+        elif kind == _CRD:
+            spec = body["spec"]
+            self.into.storage_versions[spec["group"], spec["names"]["kind"]] = next(
+                (v["name"] for v in spec["versions"] if v["storage"] and v["served"]), ""
+            )
+        elif kind == _API_SERVICE and body["spec"].get("service"):
+            self.into.aggregated.add(body["spec"].get("group", ""))
 
     def settle_orphans(self, revision: str) -> None:
         """Read again, and keep, what waited for an owner that turned out not to be exported."""
         into = self.into
-        exported = into.entries.keys() | into.accounted
+        # What is left out by name is somebody's decision, not what each cluster makes for itself.
+        named = {omission.ref for omission in into.omissions}
+        exported = into.entries.keys() | (into.accounted - named)
         waiting = {
             ref: owner
             for ref, owner in into.facts.owner_of.items()
@@ -287,8 +322,13 @@ class _Reader:
 
 
 def running_images(pod: Body) -> Iterable[tuple[str, str]]:
-    """Image reference as written and the digest that runs, for each container that reports one."""
+    """Image reference as written and the digest that runs or is mounted, where the pod tells it."""
     status = pod.get("status") or {}
+    mounted = {
+        volume["name"]: volume["image"].get("reference", "")
+        for volume in pod["spec"].get("volumes") or ()
+        if volume.get("image")
+    }
     wanted = {
         container["name"]: container.get("image", "")
         for field_name in ("containers", "initContainers")
@@ -299,6 +339,11 @@ def running_images(pod: Body) -> Iterable[tuple[str, str]]:
             _, at, digest = container.get("imageID", "").rpartition("@")
             if at and container["name"] in wanted:
                 yield wanted[container["name"]], digest
+            for mount in container.get("volumeMounts") or () if mounted else ():
+                image = (mount.get("volumeStatus") or {}).get("image") or {}
+                _, at, digest = image.get("imageRef", "").rpartition("@")
+                if at and mounted.get(mount["name"]):
+                    yield mounted[mount["name"]], digest
 
 
 def _resources_to_list(

@@ -6,22 +6,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover, identify
+from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.preflight import CRD, Preflight
 from gitops_dr.engine.recorded import Tree, read_tree
-from gitops_dr.errors import RepositoryError, UsageError
+from gitops_dr.engine.restoring import (
+    Restored,
+    read_pruned_handles,
+    read_records,
+    restored,
+)
+from gitops_dr.errors import RefusedError, RepositoryError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
-from gitops_dr.model import Plan, Presence, Ref, Resource
+from gitops_dr.model import Body, Difference, Identity, Plan, Presence, Ref, Resource, State
 from gitops_dr.planning.facts import ObjectFacts, collect
 from gitops_dr.planning.plan import digest, make_plan
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
-from gitops_dr.repository.history import resolve
+from gitops_dr.repository.history import commit_info, resolve
 from gitops_dr.results import Goal, Planned
 
 
@@ -35,7 +43,21 @@ class Prepared:
     resources: Mapping[tuple[str, str], Resource]
     """How to address each kind of the plan."""
     chosen: frozenset[Ref]
-    """The differing objects that the intent is about."""
+    """The objects that the intent is about, of those that differ or lack their data."""
+    restored: Restored
+    """How the claims of the plan come back with their data."""
+    trusted: frozenset[str]
+    """Field managers that are trusted beside Kubernetes' own controllers."""
+    aim: Aim
+    """What objects that are there and differ are to become."""
+
+    def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
+        """Manifests as they must be created, one at a time, in the order asked."""
+        wanted = list(refs)
+        rewritten = self.restored.bodies
+        in_git = self.examined.recorded.bodies(ref for ref in wanted if ref not in rewritten)
+        for ref in wanted:
+            yield (ref, rewritten[ref]) if ref in rewritten else next(in_git)
 
 
 def read_point(opened: Opened, at: str | None) -> Tree:
@@ -45,13 +67,23 @@ def read_point(opened: Opened, at: str | None) -> Tree:
     """
     settings = opened.settings
     commit = resolve(opened.repo, at or "HEAD", cluster_prefix=settings.prefix)
-    tree = read_tree(opened.repo, commit, settings.prefix)
+    tree = read_tree(opened.repo, commit, settings.prefix, is_authored=settings.is_authored)
     if tree.coverage is None:
         raise RepositoryError(
             f"{settings.prefix}: commit {commit[:12]} has no export of this cluster",
             hint="run gitops-dr export first, or choose another commit with --at",
         )
     return tree
+
+
+def refuse_another_cluster(tree: Tree, identity: Identity, cluster: str) -> None:
+    """Raise ``RefusedError`` unless the cluster is the one that the tree was exported from."""
+    if tree.coverage is not None and tree.coverage.uid != identity.uid:
+        raise RefusedError(
+            f"cluster {cluster}: this is not the cluster that was exported "
+            f"(UID {identity.uid}, recorded {tree.coverage.uid})",
+            hint="choose another --context; after a rebuild say export --adopt-cluster once",
+        )
 
 
 def prepare(
@@ -70,8 +102,21 @@ def prepare(
     tree = read_point(opened, at)
     connection = open_cluster(where, opened.settings)
     identity = identify(connection)
-    examined = examine(connection, identity, tree, emit=emit)
+    trusted = opened.settings.trusted_managers
+    examined = examine(connection, identity, tree, trusted=trusted, emit=emit)
+    return prepare_from(opened, connection, examined, intent=intent, emit=emit)
 
+
+def prepare_from(
+    opened: Opened,
+    connection: Connection,
+    examined: Examined,
+    *,
+    intent: Intent = EVERYTHING,
+    emit: Emit = silent,
+) -> Prepared:
+    """Plan as :func:`prepare` does, from a comparison that is made already, or a part of one."""
+    tree, identity = examined.recorded.tree, examined.observation.identity
     started = time.monotonic()
     emit(PhaseStarted("plan"))
     newer_or_older = tree.coverage is not None and tree.coverage.version != identity.version
@@ -82,47 +127,121 @@ def prepare(
         fields=newer_or_older,
         operators_define=any(CRD in kinds for kinds in generated),
     )
-    facts, labels = _facts(examined, preflight)
+    facts, labels = _facts(examined, preflight, intent.selection)
     chosen = _chosen(examined, facts, labels, intent.selection)
+    restoring = _restored(
+        opened,
+        connection,
+        examined,
+        chosen=chosen,
+        accept_empty=intent.accept_empty_volumes,
+        target_uid=identity.uid,
+    )
+    for ref, body in restoring.bodies.items():
+        entry = restoring.entries.get(ref) or examined.recorded.state.entries[ref]
+        facts[ref] = collect(ref, body, plural_of(entry.path))
+        preflight.look(ref, entry.version, body)
     source = tree.coverage.uid if tree.coverage else identity.uid
     intent = replace(intent, elsewhere=source != identity.uid)
     plan = make_plan(
-        examined.desired,
+        _with_sources(examined.desired, restoring),
         examined.observation.state,
-        [d for d in examined.differences if d.ref in chosen],
+        [
+            *(d for d in examined.differences if d.ref in chosen),
+            *(Difference(r, Presence.MISSING, e.path) for r, e in restoring.entries.items()),
+        ],
         facts,
-        intent,
-        refused=preflight.refusals(),
+        replace(intent, may_be_empty=restoring.empty),
+        refused={**preflight.refusals(), **restoring.skipped},
+        started_empty=sorted(_started_empty(examined) & chosen),
     )
     emit(PhaseEnded("plan", time.monotonic() - started, len(plan.steps)))
-    goal = Goal(opened.settings.name, tree.commit, connection.context, connection.server, identity)
+    goal = Goal(
+        opened.settings.name,
+        tree.commit,
+        connection.context,
+        connection.server,
+        identity,
+        committed=commit_info(tree.repo, tree.commit).time,
+        asked=datetime.now(UTC),
+    )
     planned = Planned(
         goal=goal,
-        plan=plan,
+        plan=replace(plan, notes=(*plan.notes, *restoring.notes)),
         digest=digest(plan, tree.commit, identity.uid),
         equal=examined.equal,
         gaps=(*plan.gaps, *examined.unreadable),
+        blocked=restoring.blocked,
+        restored=tuple(restoring.records[ref] for ref in sorted(restoring.records)),
     )
-    return Prepared(planned, examined, connection, _resources(examined, plan), chosen)
+    trusted = opened.settings.trusted_managers
+    return Prepared(
+        planned,
+        examined,
+        connection,
+        _resources(examined, plan),
+        chosen,
+        restoring,
+        trusted,
+        Aims(connection, examined, trusted=trusted, exported=False),
+    )
+
+
+def _restored(
+    opened: Opened,
+    connection: Connection,
+    examined: Examined,
+    *,
+    chosen: frozenset[Ref],
+    accept_empty: bool,
+    target_uid: str,
+) -> Restored:
+    """How the missing claims come back; what ever had a snapshot is known from today's tree too."""
+    missing = [d.ref for d in examined.differences if d.presence is Presence.MISSING]
+    tree = examined.recorded.tree
+    today = read_tree(opened.repo, opened.head, opened.settings.prefix)
+    return restored(
+        connection,
+        examined.recorded,
+        [ref for ref in missing if ref in chosen],
+        settings=opened.settings.volumes,
+        ever=read_records(tree).keys() | read_records(today).keys(),
+        gone=read_pruned_handles(today),
+        accept_empty=accept_empty,
+        target_uid=target_uid,
+    )
+
+
+def _with_sources(wanted: State, restoring: Restored) -> State:
+    """What the target should have, with the snapshots and contents that fill its claims."""
+    entries = {**wanted.entries, **restoring.entries}
+    return replace(wanted, entries=entries) if restoring.entries else wanted
 
 
 def _facts(
-    examined: Examined, preflight: Preflight
+    examined: Examined, preflight: Preflight, selection: Selection
 ) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[str, str]]]:
-    """Relations and labels of every object that a plan may touch; their bodies are let go.
+    """Relations and labels of every object that a plan may touch, or that a person has named.
 
-    The preflight sees each of them on the way.
+    Their bodies are let go; the preflight sees what differs on the way.
     """
     recorded = examined.recorded
     touched = (Presence.MISSING, Presence.MODIFIED)
-    refs = [d.ref for d in examined.differences if d.presence in touched]
+    refs = {d.ref for d in examined.differences if d.presence in touched}
+    named = selection.refs & recorded.state.entries.keys()
     facts: dict[Ref, ObjectFacts] = {}
     labels: dict[Ref, dict[str, str]] = {}
-    for ref, body in recorded.bodies(refs):
+    for ref, body in recorded.bodies(sorted(refs | named | _started_empty(examined))):
         facts[ref] = collect(ref, body, plural_of(recorded.state.entries[ref].path))
         labels[ref] = body["metadata"].get("labels") or {}
-        preflight.look(ref, recorded.state.entries[ref].version, body)
+        if ref in refs:
+            preflight.look(ref, recorded.state.entries[ref].version, body)
     return facts, labels
+
+
+def _started_empty(examined: Examined) -> frozenset[Ref]:
+    """The commit's claims that an earlier run has made without their data."""
+    return examined.observation.started_empty & examined.desired.entries.keys()
 
 
 def _chosen(
@@ -131,10 +250,10 @@ def _chosen(
     labels: Mapping[Ref, Mapping[str, str]],
     selection: Selection,
 ) -> frozenset[Ref]:
-    """The differing objects that the person means, with what they need."""
-    differing = frozenset(d.ref for d in examined.differences)
+    """The objects that the person means, with what they need: of those that differ or lack data."""
+    unsettled = frozenset(d.ref for d in examined.differences) | _started_empty(examined)
     if not selection:
-        return differing
+        return unsettled
     held = examined.desired.entries
     for ref in selection.refs:
         if ref not in held:
@@ -145,8 +264,10 @@ def _chosen(
     for namespace in selection.namespaces:
         if not any(namespace in (ref.namespace, ref.name) for ref in held):
             raise UsageError(f"namespace {namespace}: the commit has nothing of it")
-    named = [ref for ref in differing if selection.names(ref, labels.get(ref, {}))]
-    return closure(named, differing, facts)
+    # What is named may itself be as it should be, and need something that is not.
+    among = unsettled | (selection.refs & held.keys())
+    named = [ref for ref in among if selection.names(ref, labels.get(ref, {}))]
+    return closure(named, among, facts) & unsettled
 
 
 def plural_of(path: str) -> str:

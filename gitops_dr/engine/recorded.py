@@ -6,9 +6,10 @@ produce need not be opened for that, which is nearly all of them when nothing ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from gitops_dr.desired.authored import Authored, read_authored
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, read_coverage, read_images
 from gitops_dr.errors import ManifestError, RepositoryError
 from gitops_dr.manifests.emit import canonical
@@ -31,6 +32,9 @@ class Tree:
     """Path below ``prefix`` to blob id."""
     coverage: Coverage | None
     """None where the commit has no export of this cluster."""
+    is_authored: Callable[[str], bool] = field(default=lambda _path: False, compare=False)
+    """Whether people keep the file at a path for themselves, so that it need not be a manifest and
+    lacks what an API server fills in."""
 
     @property
     def manifests(self) -> dict[str, str]:
@@ -57,22 +61,53 @@ class Recorded:
     state: State
     blob_of: Mapping[Ref, str]
     """The blob that holds each object: the fingerprint, unless a person has edited the file."""
+    rendered: Mapping[Ref, Authored] = field(default_factory=dict)
+    """Objects that Helm or Kustomize rendered; they stand in no file of the commit."""
+
+    def is_authored(self, ref: Ref) -> bool:
+        """Whether the manifest of an object lacks what an API server fills in."""
+        return ref in self.rendered or self.tree.is_authored(self.state.entries[ref].path)
 
     def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
         """Decoded manifests, one at a time, in the order asked."""
         wanted = list(refs)
-        contents = read(self.tree.repo, [self.blob_of[ref] for ref in wanted])
-        for ref, (_, data) in zip(wanted, contents, strict=True):
-            yield ref, parse(data, f"{self.tree.prefix}/{self.state.entries[ref].path}")
+        in_files = [ref for ref in wanted if ref not in self.rendered]
+        contents = read(self.tree.repo, [self.blob_of[ref] for ref in in_files])
+        files = zip(in_files, contents, strict=True)
+        for ref in wanted:
+            if ref in self.rendered:
+                yield ref, self.rendered[ref].body
+            else:
+                _, (_, data) = next(files)
+                yield ref, _parsed(self.tree, self.state.entries[ref].path, data) or {}
+        next(files, None)
 
 
-def read_tree(repo: Repository, commit: str | None, prefix: str) -> Tree:
+def _parsed(tree: Tree, path: str, data: bytes) -> Body | None:
+    """The manifest in a file; None if people keep something else there."""
+    where = f"{tree.prefix}/{path}"
+    if not tree.is_authored(path):
+        return parse(data, where)
+    resources = tree.coverage.resources if tree.coverage else ()
+    scopes = {resource.group_kind: resource.namespaced for resource in resources}
+    return read_authored(data, where, namespaced=scopes, place=path)
+
+
+def read_tree(
+    repo: Repository,
+    commit: str | None,
+    prefix: str,
+    *,
+    is_authored: Callable[[str], bool] = lambda _path: False,
+) -> Tree:
     """List a cluster's files at a commit; ``None`` stands for a repository without commits.
 
+    ``is_authored`` says of a path below ``prefix`` whether people keep that file for themselves.
     Raises ``RepositoryError`` if something that is not a plain file is among them, or if the
     account of the export cannot be read.
     """
-    tree = Tree(repo, commit or "", prefix, blobs(repo, commit, prefix) if commit else {}, None)
+    files = blobs(repo, commit, prefix) if commit else {}
+    tree = Tree(repo, commit or "", prefix, files, None, is_authored)
     if COVERAGE not in tree.files:
         return tree
     coverage = read_coverage(tree.blob(tree.files[COVERAGE]), f"{prefix}/{COVERAGE}")
@@ -110,10 +145,12 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
     contents = read(tree.repo, [blob for _, blob in unopened])
     for (path, blob), (_, data) in zip(unopened, contents, strict=True):
         try:
-            body = parse(data, f"{tree.prefix}/{path}")
+            body = _parsed(tree, path, data)
         except ManifestError as error:
             reason = f"{error} ({error.hint})" if error.hint else str(error)
             gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), reason))
+            continue
+        if body is None:
             continue
         group, _, version = body["apiVersion"].rpartition("/")
         metadata = body["metadata"]

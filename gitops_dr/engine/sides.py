@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from gitops_dr.desired.pending import Held
 from gitops_dr.drift.threeway import has_all_changes
 from gitops_dr.engine.base import Base
 from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Recorded
 from gitops_dr.errors import RepositoryError
+from gitops_dr.manifests.edit import Edited, edited
 from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Entry, Gap, Omission, Ref
 
@@ -79,8 +81,22 @@ class Sides:
         git = next(body for _, body in self.recorded.bodies([ref]))
         return has_all_changes(git, parse(self.live_bytes(ref), str(ref)), before)
 
+    def written(self, ref: Ref) -> Edited:
+        """The file that says what the cluster is: one that a person has laid out stays so."""
+        data = self.live_bytes(ref)
+        blob = self.recorded.blob_of.get(ref)
+        if blob is None or blob == self.recorded.state.entries[ref].fingerprint:
+            return Edited(data)
+        path = self.path(ref)
+        return edited(self.recorded.tree.blob(blob), parse(data, str(ref)), path)
+
+    def held(self, ref: Ref, base: str) -> Held:
+        """The account of an object whose version in Git stays; ``base``: its last common one."""
+        blob = self._base.blob(ref) if self._base and base else None
+        return Held(base, self.path(ref), blob if blob and blob != base else "")
+
     def live_bytes(self, ref: Ref) -> bytes:
-        """The cluster's version of an object, as it would be written."""
+        """The cluster's version of an object, in canonical form."""
         fingerprint = self.live[ref]
         data = self.observation.bodies.get(fingerprint)
         # A body that observe was told is known lies in Git, under another object's path.

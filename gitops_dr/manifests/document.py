@@ -54,18 +54,53 @@ class Document:
     first_line: int
     body: Any
     tree: Any = None
+    data: bytes = b""
 
-    def line(self, where: tuple[str | int, ...]) -> int:
-        """Find the line in the file of a place in this document, or of what encloses it."""
-        for end in range(len(where), -1, -1):
-            node = self.tree.locate(where[:end]) if self.tree is not None else None
-            if node is not None:
-                return self.first_line + int(node.line)
-        return self.first_line + 1
+    def line(self, where: tuple[str | int, ...], lead: bytes = b"") -> int:
+        """Find the line in the file of a place in this document, or of what encloses it.
 
-    def error(self, where: tuple[str | int, ...], problem: str, *, hint: str = "") -> ManifestError:
-        """Make an error about a place in this document."""
-        return ManifestError(self.path, self.line(where), problem, hint=hint)
+        ``lead``: a regular expression for what stands before the value and is meant, its tag or its
+        key: a tree knows only where values are, and those may begin further down.
+        """
+        node = self._node(where)
+        if node is not None:
+            before = re.finditer(lead, self.data[: node.offset]) if lead else ()
+            found = max((match.start() for match in before), default=None)
+            return self.first_line + (int(node.line) if found is None else self._line_of(found))
+        if not where:
+            return self.first_line + 1
+        *outer, last = where
+        found = self._key(tuple(outer), lead or _key_before_value(str(last)))
+        return self.line(tuple(outer)) if found is None else self.first_line + self._line_of(found)
+
+    def _node(self, where: tuple[str | int, ...]) -> Any:
+        """The node at a place; None if there is none, or if it is nothing that was written."""
+        node = self.tree.locate(where) if self.tree is not None else None
+        return None if node is None or (where and not node.end_offset) else node
+
+    def _key(self, mapping: tuple[str | int, ...], lead: bytes) -> int | None:
+        """Where a key of a mapping in block style begins, in bytes."""
+        node = self._node(mapping)
+        if node is None:
+            return None
+        for found in re.compile(lead).finditer(self.data, node.offset):
+            if found.start() - self.data.rfind(b"\n", 0, found.start()) == node.column:
+                return found.start()
+        return None
+
+    def _line_of(self, offset: int) -> int:
+        return self.data.count(b"\n", 0, offset) + 1
+
+    def error(
+        self,
+        where: tuple[str | int, ...],
+        problem: str,
+        *,
+        hint: str = "",
+        lead: bytes = b"",
+    ) -> ManifestError:
+        """Make an error about a place in this document; ``lead`` as :meth:`line` takes it."""
+        return ManifestError(self.path, self.line(where, lead), problem, hint=hint)
 
     @property
     def mapping(self) -> Body:
@@ -162,7 +197,7 @@ def _read(data: bytes, path: str, first_line: int) -> Document | None:
             "a %YAML directive",
             hint="remove it; Kubernetes reads manifests in its own dialect",
         )
-    document = replace(document, tree=trees[0])
+    document = replace(document, tree=trees[0], data=data)
     root = trees[0].to_tree()
     _measure(root, 0, {}, document)
     body = _Resolver(document).value(root, ())
@@ -203,6 +238,11 @@ def _count(plain: list[Any]) -> int:
             for child in (value.values() if isinstance(value, dict) else value)
         ]
     return values
+
+
+def _key_before_value(key: str) -> bytes:
+    """A regular expression for a key as it stands before its value, plain or in quotes."""
+    return rb"(?<![^\s{,])[\"']?" + re.escape(key.encode()) + rb"[\"']?\s*:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +298,10 @@ class _Resolver:
             return copy.deepcopy(self.anchors[node.value])
         if node.tag is not None and _TAGS.get(node.tag) != kind:
             raise self.document.error(
-                where, f"the tag {node.tag}", hint="write the value without a tag"
+                where,
+                f"the tag {node.tag}",
+                hint="write the value without a tag",
+                lead=re.escape(node.tag.encode()),
             )
         if kind == "mapping":
             result: Any = self._mapping(node, where)
@@ -308,10 +351,13 @@ class _Resolver:
                 (*where, written),
                 f"the key {written}, which is {kind_of(key)}",
                 hint="put quotes around it",
+                lead=b"(?i)" + _key_before_value(written),
             )
         if too_long(key):
             raise self.document.error(
-                (*where, key), f"the key {key[:40]!r}... has {len(key)} characters"
+                (*where, key),
+                f"the key {key[:40]!r}... has {len(key)} characters",
+                lead=_key_before_value(key),
             )
         return key
 

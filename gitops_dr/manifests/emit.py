@@ -63,9 +63,7 @@ def canonical(body: Body) -> bytes:
         data: bytes = yamlrocks.dumps(body, option=_OPTIONS)
     except yamlrocks.YAMLRocksEncodeError as error:
         raise _unwritable(body, error.message) from error
-    if (_LONG_LINE.search(data) or data.find(b"\n", 0, MAX_KEY_CHARACTERS) < 0) and (
-        key := _longest_key(body)
-    ):
+    if _has_long_line(data) and (key := _longest_key(body)):
         raise _unwritable(body, f"the key {key[:40]!r}... has {len(key)} characters")
     return _careful(body) if _needs_care(data) else data
 
@@ -73,6 +71,13 @@ def canonical(body: Body) -> bytes:
 def too_long(key: str) -> bool:
     """Whether a key, once written, is longer than a YAML reader must look for its colon."""
     return len(yamlrocks.dumps(key, option=_OPTIONS)) > MAX_KEY_CHARACTERS
+
+
+def _has_long_line(data: bytes) -> bool:
+    """Whether a line has ``MAX_KEY_CHARACTERS`` bytes or more, as one with such a key must."""
+    return len(data) > MAX_KEY_CHARACTERS and (
+        _LONG_LINE.search(data) is not None or data.find(b"\n", 0, MAX_KEY_CHARACTERS) < 0
+    )
 
 
 def _needs_care(data: bytes) -> bool:

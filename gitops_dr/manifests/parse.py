@@ -8,7 +8,7 @@ the care of ``document.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import orjson
@@ -55,6 +55,36 @@ def parse_documents(data: bytes, path: str) -> list[Body]:
         _check_identity(document)
         manifests.append(document.mapping)
     return manifests
+
+
+def parse_rendered(data: bytes, path: str) -> list[Body]:
+    """Read all manifests in ``data`` as :func:`parse_documents` does, and each item of a list.
+
+    A list is a ``List`` or ``<Kind>List`` with ``items``. Items of the latter may lack what they
+    share, apiVersion and kind.
+    """
+    manifests = []
+    for document in read_documents(data, path, MAX_FILE_BYTES):
+        for item in _items(document):
+            _check_identity(item)
+            manifests.append(item.mapping)
+    return manifests
+
+
+def _items(document: Document) -> Iterator[Document]:
+    """Give the document itself, or what it is a list of."""
+    body = document.body
+    kind = body.get("kind") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or not kind.endswith("List") or "items" not in body:
+        yield document
+        return
+    shared = {"apiVersion": body.get("apiVersion"), "kind": kind.removesuffix("List")}
+    items = body["items"] or []
+    if not isinstance(items, list):
+        raise document.error(("items",), f"items is {kind_of(items)}, not a list")
+    for index, item in enumerate(items):
+        whole = {**shared, **item} if isinstance(item, dict) and shared["kind"] else item
+        yield from _items(Document(document.path, document.line(("items", index)) - 1, whole))
 
 
 def _parse_one(data: bytes, path: str, what: str, check: Callable[[Document], None]) -> Body:

@@ -15,7 +15,8 @@ from gitops_dr.model import Body
 Schemas = Mapping[str, Any]
 """``components.schemas`` of one document of ``/openapi/v3``."""
 
-_REFERENCE = "#/components/schemas/"
+REFERENCE = "#/components/schemas/"
+"""How a schema begins the name of another one."""
 
 
 def unknown_fields(body: Body, schemas: Schemas) -> list[str]:
@@ -26,11 +27,21 @@ def unknown_fields(body: Body, schemas: Schemas) -> list[str]:
     open (``additionalProperties``, ``x-kubernetes-preserve-unknown-fields``, no properties).
     """
     group, _, version = str(body.get("apiVersion", "")).rpartition("/")
-    wanted = {"group": group, "version": version, "kind": body.get("kind")}
-    for schema in schemas.values():
+    found = kind_schema(schemas, group, version, body.get("kind"))
+    if found is None:
+        return []
+    return [format_fieldpath(path) for path in _unknown(body, found[1], schemas, ())]
+
+
+def kind_schema(
+    schemas: Schemas, group: str, version: str, kind: Any
+) -> tuple[str, Mapping[str, Any]] | None:
+    """Find the schema of a kind, with its name; None if the document describes no such kind."""
+    wanted = {"group": group, "version": version, "kind": kind}
+    for name, schema in schemas.items():
         if wanted in (schema.get("x-kubernetes-group-version-kind") or ()):
-            return [format_fieldpath(path) for path in _unknown(body, schema, schemas, ())]
-    return []
+            return name, schema
+    return None
 
 
 def _unknown(value: Any, schema: Any, schemas: Schemas, at: FieldPath) -> Iterator[FieldPath]:
@@ -59,8 +70,8 @@ def _resolved(schema: Any, schemas: Schemas) -> Mapping[str, Any]:
     while isinstance(schema, dict):
         wrapped = schema.get("allOf")
         reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith(_REFERENCE):
-            schema = schemas.get(reference.removeprefix(_REFERENCE))
+        if isinstance(reference, str) and reference.startswith(REFERENCE):
+            schema = schemas.get(reference.removeprefix(REFERENCE))
         elif isinstance(wrapped, list) and len(wrapped) == 1:
             schema = wrapped[0]
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from gitops_dr.model import (
     ANY,
     Action,
     Difference,
+    EmptyVolume,
     Gap,
     Need,
     Omission,
@@ -31,6 +32,10 @@ from gitops_dr.rules.completion import cannot_be_held
 _CLAIM = ("", "PersistentVolumeClaim")
 _SECRET = ("", "Secret")
 _ANY_SECRET = Ref("", "Secret", "", ANY)
+_STARTED_EMPTY = (
+    "its volume started empty in an earlier run, and nothing is known to have filled it since; "
+    "--accept-empty-volumes takes it for what it is"
+)
 _NAMED = 3
 """How many of the objects that need something are named; the rest is counted."""
 
@@ -43,6 +48,7 @@ def make_plan(
     intent: Intent = EVERYTHING,
     *,
     refused: Mapping[Ref, str] = MappingProxyType({}),
+    started_empty: Collection[Ref] = (),
 ) -> Plan:
     """Plan how ``observed`` becomes ``desired``.
 
@@ -51,9 +57,10 @@ def make_plan(
     a rule leaves alone (the platform's own in another cluster, what came back held) is an omission.
     ``facts`` has those of all missing objects (and of the modified ones that are overwritten), and
     may have more. ``refused`` says which objects the target would not take, and why: they are gaps.
-    Gaps are also claims whose volume will start empty (unless
-    accepted), Secrets that others need but policy left out of Git, and objects that the API server
-    will refuse because what they need is nowhere. Other missing references are notes.
+    Gaps are also claims whose volume will start empty, or did so in an earlier run
+    (``started_empty``; accepting it is a step), Secrets that others need but policy left out of
+    Git, and objects that the API server will refuse because what they need is nowhere. Other
+    missing references are notes.
     """
     steps: list[Step] = []
     gaps: list[Gap] = []
@@ -68,14 +75,16 @@ def make_plan(
             gaps.append(Gap(ref, reason))
             continue
         match difference.presence:
+            case Presence.MISSING if (
+                ref.group_kind == _CLAIM
+                and not intent.accept_empty_volumes
+                and ref not in intent.may_be_empty
+                and not facts.get(ref, NO_FACTS).references.has_data
+            ):
+                steps.append(_step(desired, ref, Action.CREATE, empty_volume=EmptyVolume.NOTED))
+                gaps.append(Gap(ref, "its volume starts empty: no snapshot restores its data"))
             case Presence.MISSING:
                 steps.append(_step(desired, ref, Action.CREATE))
-                if (
-                    ref.group_kind == _CLAIM
-                    and not intent.accept_empty_volumes
-                    and not facts.get(ref, NO_FACTS).references.has_data
-                ):
-                    gaps.append(Gap(ref, "its volume starts empty: no snapshot restores its data"))
             case Presence.MODIFIED if intent.overwrite or _only_lacks_owners(difference):
                 steps.append(_step(desired, ref, Action.CONFIGURE))
             case Presence.MODIFIED:
@@ -85,6 +94,16 @@ def make_plan(
                 gaps.append(Gap(ref, difference.reason or "its state could not be determined"))
             case Presence.UNMANAGED:
                 pass
+    if not intent.accept_empty_volumes:
+        gaps += [Gap(ref, _STARTED_EMPTY) for ref in started_empty]
+    else:
+        accepted = set(started_empty) - {difference.ref for difference in differences}
+        steps += [
+            _step(desired, ref, Action.CONFIGURE, empty_volume=EmptyVolume.ACCEPTED)
+            for ref in sorted(accepted)
+        ]
+        # A note is taken off whatever the claim refers to.
+        facts = {ref: found for ref, found in facts.items() if ref not in accepted}
     ordering = order(steps, facts, _presence(observed))
     unmet_gaps, unmet_notes = _judge(ordering.unmet, desired.omissions)
     return Plan(
@@ -115,7 +134,15 @@ def digest(plan: Plan, commit: str, target_uid: str) -> str:
     Equal digests mean the same acts in the same order; notes and gaps do not count.
     """
     acts = [
-        [str(step.ref), step.action, step.fingerprint, step.path, step.version, _needs(step)]
+        [
+            str(step.ref),
+            step.action,
+            step.fingerprint,
+            step.path,
+            step.version,
+            _needs(step),
+            *filter(None, [step.empty_volume]),
+        ]
         for step in plan.steps
     ]
     text = json.dumps([commit, target_uid, acts], separators=(",", ":"))
@@ -126,9 +153,23 @@ def _needs(step: Step) -> list[list[str | bool]]:
     return [[str(need.ref), need.ready, need.hard] for need in step.needs]
 
 
-def _step(desired: State, ref: Ref, action: Action, reason: str = "") -> Step:
+def _step(
+    desired: State,
+    ref: Ref,
+    action: Action,
+    reason: str = "",
+    empty_volume: EmptyVolume | None = None,
+) -> Step:
     entry = desired.entries[ref]
-    return Step(ref, action, entry.fingerprint, entry.path, entry.version, reason=reason)
+    return Step(
+        ref,
+        action,
+        entry.fingerprint,
+        entry.path,
+        entry.version,
+        reason=reason,
+        empty_volume=empty_volume,
+    )
 
 
 def _presence(observed: State) -> Callable[[Ref], bool]:

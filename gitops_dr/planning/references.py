@@ -60,6 +60,7 @@ class _Row:
     when: tuple[tuple[str, frozenset[str]], ...]
     default: str
     ready: bool
+    must_be_ready: bool
     hard: bool
     optional: bool
     completes: bool
@@ -150,9 +151,8 @@ def _collect(ref: Ref, plural: str, hits: list[tuple[_Row, Mapping[str, Any], st
         target = _target(row, ref, holder, value, plural)
         if target is None:
             continue
-        needs[target] = stronger(
-            needs.get(target), Need(target, ready=row.ready, hard=row.hard, why=row.why)
-        )
+        need = Need(target, row.ready, row.hard, row.why, must_be_ready=row.must_be_ready)
+        needs[target] = stronger(needs.get(target), need)
         if not row.optional and holder.get("optional") is not True:
             required.add(target)
         if row.completes:
@@ -168,10 +168,20 @@ def _collect(ref: Ref, plural: str, hits: list[tuple[_Row, Mapping[str, Any], st
 
 def stronger(one: Need | None, other: Need) -> Need:
     """One Need that asks for all that two on the same Ref ask; the stronger one says why."""
-    if one is None or (one.hard, one.ready) == (other.hard, other.ready):
+    if one is None or _strength(one) == _strength(other):
         return other if one is None or other.why < one.why else one
-    why = max(one, other, key=lambda need: (need.hard, need.ready)).why
-    return Need(other.ref, ready=one.ready or other.ready, hard=one.hard or other.hard, why=why)
+    why = max(one, other, key=_strength).why
+    return Need(
+        other.ref,
+        ready=one.ready or other.ready,
+        hard=one.hard or other.hard,
+        why=why,
+        must_be_ready=one.must_be_ready or other.must_be_ready,
+    )
+
+
+def _strength(need: Need) -> tuple[bool, bool, bool]:
+    return (need.must_be_ready, need.hard, need.ready)
 
 
 def _target(row: _Row, ref: Ref, holder: Mapping[str, Any], value: str, plural: str) -> Ref | None:
@@ -260,7 +270,8 @@ def _row(raw: Mapping[str, Any], why: str, *, bare_pod: bool) -> _Row:
         namespace=raw.get("namespace", "same"),
         when=tuple((key, frozenset(allowed)) for key, allowed in raw.get("when", {}).items()),
         default=raw.get("default", ""),
-        ready=raw.get("ready", False),
+        ready=bool(raw.get("ready", False)),
+        must_be_ready=raw.get("ready") == "required",
         hard=bare_pod if hard == "pods" else hard,
         optional=raw.get("optional", False),
         completes=raw.get("completes", False),

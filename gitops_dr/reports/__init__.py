@@ -1,1 +1,1 @@
-"""Results become text. Pure: nothing here prints, reads or writes."""
+"""Results become text. Pure: nothing here prints or writes, or reads but its own templates."""

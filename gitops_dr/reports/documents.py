@@ -1,22 +1,51 @@
 """Results as JSON documents. Pure.
 
-Lists are always lists, also for one or none. Values of fields are not part of these documents yet:
-names and paths are, so nothing secret can be.
+Lists are always lists, also for one or none. Values of fields are no part of what is written here:
+names and paths are, so nothing secret can be. Those of a comparison are in ``drift/document.py``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from gitops_dr.model import Difference, Gap, Omission, Outcome, Plan, Ref
+from gitops_dr.reports.text import shown_halves
+from gitops_dr.volumes.records import SnapshotRecord
 
 
 def dump(document: dict[str, Any]) -> str:
     """Write the document as indented JSON."""
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    try:
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        # Half a surrogate pair, or a number of more than 64 bits.
+        return json.dumps(_writable(document), ensure_ascii=False, indent=2)
+
+
+def dump_yaml(document: dict[str, Any]) -> str:
+    """Write the document as YAML, keys sorted, that readers of YAML 1.1 and 1.2 read alike."""
+    from gitops_dr.errors import ManifestError
+    from gitops_dr.manifests.emit import canonical
+
+    for attempt in (document, _writable(document)):
+        with suppress(ManifestError):
+            return canonical(attempt).decode().rstrip("\n")
+    # A key that is too long for YAML's own style; JSON is YAML as well.
+    return dump(document)
+
+
+def _writable(value: Any) -> Any:
+    """Turn halves of surrogate pairs into escapes: UTF-8 has no bytes for them."""
+    if isinstance(value, dict):
+        return {_writable(key): _writable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_writable(child) for child in value]
+    return shown_halves(value) if isinstance(value, str) else value
 
 
 def ref(of: Ref) -> dict[str, str]:
@@ -85,3 +114,16 @@ def outcomes(found: Iterable[Outcome]) -> list[dict[str, Any]]:
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     """Seconds by phase, to the millisecond."""
     return {phase: round(taken, 3) for phase, taken in seconds.items()}
+
+
+def snapshot(record: SnapshotRecord) -> dict[str, Any]:
+    """A volume's snapshot, without what only a restore needs."""
+    return {
+        "claim": ref(record.ref),
+        "set": record.snapshot_set,
+        "driver": record.driver,
+        "handle": record.handle,
+        "created": record.created,
+        "restoreSize": record.restore_size,
+        "survives": record.survives.value,
+    }

@@ -33,6 +33,8 @@ def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
     lines = [f"{result.cluster}: {count(result.objects, 'object')}; {deed}"]
     if result.dry_run:
         lines += listing("Would write:", result.written) + listing("Would delete:", result.deleted)
+    if result.snapshots:
+        lines.append(_snapshots(result))
     torn = [f"{kind}: could not be listed at the moment of the others" for kind in result.torn]
     lines += listing("Torn:", torn)
     left = [
@@ -68,11 +70,18 @@ def as_json(result: Exported, seconds: Mapping[str, float]) -> str:
             "pending": _standing(result.pending),
             "conflicts": _standing(result.conflicts),
             "torn": list(result.torn),
+            "snapshots": [documents.snapshot(record) for record in result.snapshots],
             "gaps": documents.gaps(result.gaps),
             "omissions": documents.omissions(result.omissions),
             "seconds": documents.rounded(seconds),
         }
     )
+
+
+def _snapshots(result: Exported) -> str:
+    oldest = min(record.created for record in result.snapshots)
+    name = result.snapshots[0].snapshot_set
+    return f"{count(len(result.snapshots), 'volume')} captured, since {oldest} (set {name})"
 
 
 def _standing(found: Iterable[Standing]) -> list[dict[str, Any]]:

@@ -3,42 +3,77 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from gitops_dr.errors import ExitCode
-from gitops_dr.model import Action
-from gitops_dr.reports import documents, tables
-from gitops_dr.reports.text import count, shown
+from gitops_dr.model import Action, EmptyVolume, Step
+from gitops_dr.reports import documents, points, tables
+from gitops_dr.reports.text import count, listing, shown
 from gitops_dr.results import Goal, Planned
 
 
 def exit_code(planned: Planned) -> ExitCode:
     """0 nothing to do, 1 something to do; 3 if something cannot come back."""
-    if planned.gaps:
+    if planned.gaps or planned.blocked:
         return ExitCode.PARTIAL
     return ExitCode.DIFFERENCES if planned.plan.steps else ExitCode.DONE
 
 
 def announcement(goal: Goal) -> list[str]:
     """Name the target, which must be the right one, before anything else."""
+    of = f" of {goal.committed.isoformat(sep=' ', timespec='seconds')}" if goal.committed else ""
     return [
         f"Target   context {shown(goal.context or 'in-cluster')}, {shown(goal.server)}",
         f"         cluster UID {shown(goal.target.uid)}, Kubernetes {shown(goal.target.version)}",
-        f"From     cluster {goal.cluster} at commit {goal.commit[:12]}",
+        f"From     cluster {goal.cluster} at commit {goal.commit[:12]}{of}",
     ]
+
+
+def data_lines(planned: Planned) -> list[str]:
+    """Say from which snapshots claims are filled, and how much is lost with them (RPO)."""
+    if not planned.restored:
+        return []
+    first, last = points.oldest(planned.restored), points.newest(planned.restored)
+    number = count(len(planned.restored), "volume")
+    lines = [f"Data     {number} from snapshots of {_span(first, last)}"]
+    if planned.goal.asked is not None and first is not None:
+        lines.append(
+            f"RPO      {points.age(first, planned.goal.asked)}: what was written since is lost"
+        )
+    return lines
+
+
+def _span(first: datetime | None, last: datetime | None) -> str:
+    if first is None or last is None:
+        return "an unknown time"
+    begin = first.isoformat(sep=" ", timespec="seconds")
+    return begin if first == last else f"{begin} to {last.isoformat(sep=' ', timespec='seconds')}"
 
 
 def as_table(planned: Planned) -> str:
     """For a person."""
-    actions = Counter(step.action for step in planned.plan.steps)
+    actions = Counter(step.action for step in planned.plan.steps if not _accepts(step))
     summary = (
         f"Plan     {count(actions[Action.CREATE], 'object')} to create, "
         f"{actions[Action.CONFIGURE]} to overwrite, {actions[Action.SKIP]} left as they are, "
         f"{planned.equal} there and equal"
     )
-    parts = [*announcement(planned.goal), summary, "", *tables.plan(planned.plan)]
+    parts = [
+        *announcement(planned.goal),
+        *data_lines(planned),
+        summary,
+        "",
+        *tables.plan(planned.plan),
+        *listing("Blocked:", [f"{gap.ref}: {gap.reason}" for gap in planned.blocked]),
+    ]
     unreadable = [gap for gap in planned.gaps if gap not in planned.plan.gaps]
     return "\n".join([*parts, *tables.gap_lines(unreadable)]).rstrip()
+
+
+def _accepts(step: Step) -> bool:
+    """Whether the step only takes note of an empty volume; those are listed by themselves."""
+    return step.empty_volume is EmptyVolume.ACCEPTED
 
 
 def document(planned: Planned) -> dict[str, Any]:
@@ -47,6 +82,7 @@ def document(planned: Planned) -> dict[str, Any]:
     return {
         "cluster": goal.cluster,
         "commit": goal.commit,
+        "committed": goal.committed.isoformat() if goal.committed else None,
         "target": {
             "context": goal.context,
             "server": goal.server,
@@ -57,6 +93,8 @@ def document(planned: Planned) -> dict[str, Any]:
         "equal": planned.equal,
         **documents.plan(planned.plan),
         "gaps": documents.gaps(planned.gaps),
+        "blocked": documents.gaps(planned.blocked),
+        "restored": [documents.snapshot(record) for record in planned.restored],
     }
 
 

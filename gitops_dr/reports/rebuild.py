@@ -22,6 +22,7 @@ def as_table(result: Rebuilt, seconds: Mapping[str, float]) -> str:
     left = tables.difference_counts(result.differences) or "no difference"
     lines = [
         f"{goal.cluster}: {tally}; afterwards {left}, {count(result.equal, 'object')} equal",
+        *plan.data_lines(result.planned),
         *tables.outcomes(result.outcomes),
         *tables.differences(result.differences),
         *tables.held_lines(result.held),

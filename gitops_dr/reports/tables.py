@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from gitops_dr.model import (
     ANY,
+    GOOD_ENDS,
     Action,
     Difference,
+    EmptyVolume,
     FieldChange,
     Gap,
     Omission,
@@ -92,11 +94,15 @@ def plan(made: Plan) -> list[str]:
         ]
         lines += table(("KIND", "CREATE", "CONFIGURE", "LEAVE"), rows).splitlines()
         lines.append("")
-    changed = [str(s.ref) for s in made.steps if s.action is Action.CONFIGURE]
+    accepted = [str(s.ref) for s in made.steps if s.empty_volume is EmptyVolume.ACCEPTED]
+    changed = [
+        str(s.ref) for s in made.steps if s.action is Action.CONFIGURE and not s.empty_volume
+    ]
     left = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.SKIP]
     return [
         *lines,
         *listing("Overwritten with what Git has:", changed),
+        *listing("Accepted with the volume that they have, empty or not:", accepted),
         *listing("Left as they are:", left),
         *_omitted_lines(made.omissions),
         *gap_lines(made.gaps),
@@ -105,9 +111,17 @@ def plan(made: Plan) -> list[str]:
 
 
 def outcomes(found: Iterable[Outcome]) -> list[str]:
-    """List what did not come to a good end, with the reasons."""
-    bad = [o for o in found if o.result not in (Result.DONE, Result.PRESENT)]
-    return listing("Not done:", [f"{o.result:<8} {o.ref}: {o.reason}" for o in bad], limit=50)
+    """List what did not come to a good end, what nobody knows of, and what is to be said else."""
+    found = list(found)
+    bad = [f"{o.result:<8} {o.ref}: {o.reason}" for o in found if o.result not in GOOD_ENDS]
+    silent = [str(o.ref) for o in found if o.result is Result.UNOBSERVABLE]
+    good = (Result.DONE, Result.PRESENT)
+    notes = [f"{o.ref}: {o.reason}" for o in found if o.result in good and o.reason]
+    return [
+        *listing("Not done:", bad, limit=50),
+        *listing("Not observable; they do not say whether they are ready:", silent),
+        *listing("Notes:", notes),
+    ]
 
 
 def outcome_counts(found: Iterable[Outcome]) -> str:

@@ -11,13 +11,25 @@ _CONTROL = re.compile(
     "\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 def shown(value: object) -> str:
     """Text from a cluster or a repository as it may be put on a terminal.
 
     What could move the cursor, hide or reverse text, or cannot be written, becomes an escape.
     """
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
+    return _CONTROL.sub(_escaped, str(value))
+
+
+def shown_line(text: str) -> str:
+    """The same for a line of a file, in which tabs stay."""
+    return "\t".join(map(shown, text.split("\t")))
+
+
+def shown_halves(text: str) -> str:
+    """Show only halves of surrogate pairs as escapes, for which UTF-8 has no bytes."""
+    return _HALF.sub(_escaped, text)
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
@@ -48,3 +60,17 @@ def listing(title: str, lines: Sequence[str], limit: int = 20) -> list[str]:
         return []
     more = [f"  and {len(lines) - limit} more (-o json has them all)"] if len(lines) > limit else []
     return [title, *(f"  {shown(line)}" for line in lines[:limit]), *more]
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut text to ``width`` characters, the last of which is then an ellipsis."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def brief(value: object, width: int) -> str:
+    """Show at most ``width`` characters of a text; a long one costs no more than its beginning."""
+    return shorten(shown(str(value)[: width + 1]), width)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -9,14 +9,21 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.repository import worktree
 from gitops_dr.repository.repository import Repository, head
-from gitops_dr.repository.tree import TreeChange, TreeEntry, entries, read, tree_changes
+from gitops_dr.repository.tree import (
+    EXECUTABLE,
+    TreeChange,
+    TreeEntry,
+    entries,
+    read,
+    tree_changes,
+)
 
 Failpoint = Callable[[str], None]
 """Called with the name of a step when it is done: a test can stop the process there."""
@@ -29,18 +36,26 @@ def no_failpoint(_step: str) -> None:
     """Do nothing: the failpoint outside of tests."""
 
 
-def dirty(repo: Repository, prefix: str = "", *, paths: Collection[str] | None = None) -> list[str]:
+def dirty(
+    repo: Repository,
+    prefix: str = "",
+    *,
+    paths: Collection[str] | None = None,
+    committed: Mapping[str, TreeEntry] | None = None,
+) -> list[str]:
     """Paths with changes that HEAD does not have, in the files or in the index, sorted.
 
     Looks at ``paths`` (from the top of the repository) or, without them, at all that is tracked
     at or below ``prefix`` and at the untracked files there that no ``.gitignore`` names. Contents
-    are compared byte for byte, without filters. Empty for a bare repository.
+    are compared byte for byte, without filters. Empty for a bare repository. ``committed``: what
+    HEAD has there, if the caller knows it.
     """
     if repo.bare:
         return []
     prefix = prefix.strip("/")
-    commit = head(repo)
-    committed = {entry.path: entry for entry in entries(repo, commit, prefix)} if commit else {}
+    if committed is None:
+        commit = head(repo)
+        committed = {entry.path: entry for entry in entries(repo, commit, prefix)} if commit else {}
     staged = _staged(repo, prefix)
     found: set[str] = set()
     if paths is None:
@@ -68,27 +83,47 @@ def checkout_paths(
 ) -> tuple[str, ...]:
     """Bring files and index from commit ``old`` (None: from nothing) to ``new`` where they differ.
 
-    Each file is replaced atomically with the blob's own bytes. What is not as in ``old`` is left
-    alone and returned, sorted; in the index too only entries that are as in ``old`` move. ``only``
-    restricts it to those paths. Raises ``RepositoryError``; calling it again then continues.
+    Does what :func:`check_out` does, for ``only`` those paths if it is given. Raises
+    ``RepositoryError``; calling it again then continues.
     """
-    changes = {
-        change.path: change
-        for change in tree_changes(repo, old or repo.empty_tree, new)
-        if only is None or change.path in only
-    }
-    movable = {path: change for path, change in changes.items() if _regular(change)}
-    left = changes.keys() - movable.keys()
+    changes = tree_changes(repo, old or repo.empty_tree, new)
+    chosen = [change for change in changes if only is None or change.path in only]
+    return check_out(repo, chosen, failpoint=failpoint)
+
+
+def check_out(
+    repo: Repository,
+    changes: Sequence[TreeChange],
+    *,
+    at_hand: Mapping[str, bytes | None] | None = None,
+    failpoint: Failpoint = no_failpoint,
+) -> tuple[str, ...]:
+    """Bring files and index from the old to the new side of each change.
+
+    An existing file is replaced atomically, a new one is made in place: half of one, which a
+    process that died has left, is what the next run goes on from. What is not as on the old side
+    is left alone and returned, sorted; in the index too only entries that are as there move.
+    ``at_hand``: what is to be at each path, which need not be read from the repository then. Raises
+    ``RepositoryError``; calling it again then continues.
+    """
+    movable = {change.path: change for change in changes if _regular(change)}
+    left = {change.path for change in changes} - movable.keys()
     due: list[TreeChange] = []
+    begun: list[tuple[TreeChange, bytes]] = []
     for path, content in worktree.contents(repo.root, movable):
+        change = movable[path]
         there = _content_id(repo, content)
-        if there == _id(movable[path].new):
+        if there == _id(change.new):
             continue
-        if there == _id(movable[path].old):
-            due.append(movable[path])
+        if there == _id(change.old):
+            due.append(change)
+        elif change.old is None and isinstance(content, bytes):
+            begun.append((change, content))
         else:
             left.add(path)
-    _bring_files(repo, due, failpoint)
+    halves = list(_halves(repo, begun))
+    left |= {change.path for change, _ in begun} - {change.path for change in halves}
+    _bring_files(repo, due, halves, at_hand, failpoint)
     failpoint("files")
     _bring_index(repo, movable.values())
     failpoint("index")
@@ -171,36 +206,61 @@ def exclusive(repo: Repository) -> Iterator[Path]:
         os.close(lock)
 
 
-def index_line(repo: Repository, path: str, entry: TreeEntry | None) -> bytes:
-    """One record for ``git update-index -z --index-info``; None removes the path."""
-    facts = f"{entry.mode} {entry.id}" if entry else f"0 {repo.null_id}"
-    return f"{facts}\t{path}\0".encode()
+def _halves(repo: Repository, begun: Sequence[tuple[TreeChange, bytes]]) -> Iterator[TreeChange]:
+    """Those of which no more is there than the beginning of what is to be there."""
+    blobs = read(repo, [change.new.id for change, _ in begun if change.new])
+    for (change, content), (_, data) in zip(begun, blobs, strict=True):
+        if data.startswith(content):
+            yield change
 
 
-def _bring_files(repo: Repository, due: list[TreeChange], failpoint: Failpoint) -> None:
+def _bring_files(
+    repo: Repository,
+    due: Iterable[TreeChange],
+    halves: Iterable[TreeChange],
+    at_hand: Mapping[str, bytes | None] | None,
+    failpoint: Failpoint,
+) -> None:
+    made: list[TreeEntry] = []
+    replaced = [change.new for change in halves if change.new]
     for change in due:
         if not change.new:
             worktree.remove(repo.root, change.path)
             failpoint("removed")
-    new = [change.new for change in due if change.new]
-    blobs = read(repo, [entry.id for entry in new])
-    files = (
-        (entry.path, data, entry.mode == "100755")
-        for entry, (_, data) in zip(new, blobs, strict=True)
-    )
-    for _ in worktree.write(repo.root, files):
-        failpoint("written")
+        else:
+            (replaced if change.old else made).append(change.new)
+    for new, fresh in ((replaced, False), (made, True)):
+        files = _files(repo, new, at_hand)
+        for _ in worktree.write(repo.root, files, fresh=fresh):
+            failpoint("written")
+
+
+def _files(
+    repo: Repository, new: Sequence[TreeEntry], at_hand: Mapping[str, bytes | None] | None
+) -> Iterator[tuple[str, bytes, bool]]:
+    """Path, bytes and whether it is executable, of each."""
+    if at_hand is None:
+        contents: Iterator[bytes] = (data for _, data in read(repo, [entry.id for entry in new]))
+    else:
+        contents = (at_hand[entry.path] or b"" for entry in new)
+    for entry, data in zip(new, contents, strict=True):
+        yield entry.path, data, entry.mode == EXECUTABLE
 
 
 def _bring_index(repo: Repository, changes: Iterable[TreeChange]) -> None:
     staged = _staged(repo)
-    lines = [
-        index_line(repo, change.path, change.new)
-        for change in changes
-        if staged.get(change.path) == _id(change.old) != _id(change.new)
+    moved = [
+        change for change in changes if staged.get(change.path) == _id(change.old) != _id(change.new)
     ]
-    if lines:
-        repo.git.run(["update-index", "-z", "--index-info"], stdin=b"".join(lines))
+    if moved:
+        lines = (_index_line(repo, change) for change in moved)
+        repo.git.feed(["update-index", "-z", "--index-info"], lines)
+
+
+def _index_line(repo: Repository, change: TreeChange) -> bytes:
+    """One record for ``git update-index -z --index-info``; without a new side it removes."""
+    facts = f"{change.new.mode} {change.new.id}" if change.new else f"0 {repo.null_id}"
+    return f"{facts}\t{change.path}\0".encode()
 
 
 def _staged(repo: Repository, prefix: str = "") -> dict[str, str]:

@@ -101,15 +101,14 @@ class Git:
             raise self._failure(args, done.returncode, done.stderr)
         return os.fsdecode(done.stdout.removesuffix(b"\n"))
 
-    def feed(self, args: Sequence[str], chunks: Iterable[bytes]) -> None:
-        """Run a command that reads ``chunks`` as they are made.
+    def feed(self, args: Sequence[str], chunks: Iterable[bytes]) -> bytes:
+        """Run a command that reads ``chunks`` as they are made; return its standard output.
 
         Raises ``RepositoryError`` if it fails; an error while making a chunk kills the command.
         """
-        with tempfile.TemporaryFile() as stderr:
-            process = self._start(
-                args, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, err=stderr
-            )
+        # What it says goes through a file, so neither side can wait for the other.
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            process = self._start(args, stdin=subprocess.PIPE, stdout=stdout, err=stderr)
             assert process.stdin is not None  # noqa: S101 - it is a pipe
             with process:
                 try:
@@ -124,6 +123,8 @@ class Git:
                 finally:
                     _close(process.stdin)
             self._check(args, process, stderr)
+            stdout.seek(0)
+            return stdout.read()
 
     @contextmanager
     def stream(self, args: Sequence[str], *, stdin: bytes = b"") -> Iterator[IO[bytes]]:
@@ -161,7 +162,12 @@ class Git:
             raise self._cannot_start(error) from error
 
     def _start(
-        self, args: Sequence[str], *, stdin: int | IO[bytes], stdout: int, err: IO[bytes]
+        self,
+        args: Sequence[str],
+        *,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes],
+        err: IO[bytes],
     ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
@@ -189,7 +195,7 @@ class Git:
             hint = "another git may be running; if none is, delete the .lock file named here"
         elif "dubious ownership" in said:
             hint = "the repository belongs to someone else; see safe.directory in `git help config`"
-        return RepositoryError(f"{self.root}: git {args[0]}: {said}", hint=hint)
+        return RepositoryError(f"{self.root}: git {_verb(args)}: {said}", hint=hint)
 
     def _cannot_start(self, error: OSError) -> RepositoryError:
         if shutil.which("git") is None:
@@ -233,6 +239,14 @@ def user_revision(text: str) -> str:
 def _command(args: Sequence[str]) -> list[str]:
     settings = [part for item in _SETTINGS.items() for part in ("-c", "=".join(item))]
     return ["git", "--no-pager", *settings, *args]
+
+
+def _verb(args: Sequence[str]) -> str:
+    """The command itself, after settings of its own."""
+    place = 0
+    while args[place] == "-c":
+        place += 2
+    return args[place]
 
 
 def _environment() -> dict[str, str]:

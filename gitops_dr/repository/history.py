@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.repository.git import user_revision
@@ -63,24 +64,85 @@ def commit_info(repo: Repository, commit: str) -> CommitInfo:
 
 def files_digest(files: Mapping[str, str]) -> str:
     """Name a set of files (path to blob id): the value of the trailer ``Cluster-Files``."""
-    listing = b"".join(f"{blob} {path}\0".encode() for path, blob in sorted(files.items()))
-    return hashlib.sha256(listing).hexdigest()
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{files[path]} {path}\0".encode())
+    return digest.hexdigest()
 
 
-def newest_export(repo: Repository, commit: str, *, cluster: str, prefix: str) -> str | None:
+def newest_export(
+    repo: Repository,
+    commit: str,
+    *,
+    cluster: str,
+    prefix: str,
+    files: Mapping[str, str] | None = None,
+) -> str | None:
     """Find the newest commit, at or before ``commit``, that is as an export of the cluster made it.
 
-    Its message has the lines ``Cluster: <cluster>`` and ``Cluster-Files: <digest>`` anywhere, as a
-    squashed merge leaves them, and its files below ``prefix`` have that digest: a commit into which
-    somebody squashed or amended edits of their own is not what the cluster was. Newest means that
-    no descendant of it is one, and among several the one that was committed last. None if there is
-    no such commit, which in a shallow clone says little (see :func:`is_shallow`).
+    Or as ``accept`` made it, which keeps the same account of what the cluster was. Its message has
+    the lines ``Cluster: <cluster>`` (or ``Accepted-From:``) and ``Cluster-Files: <digest>``
+    anywhere, as a squashed merge leaves them, and its files below ``prefix`` have that digest: a
+    commit into which somebody squashed or amended edits of their own is not what the cluster was.
+    Newest means that no descendant of it is one, and among several the one that was committed last.
+    None if there is no such commit, which in a shallow clone says little (see :func:`is_shallow`).
+    ``files``: those of ``commit``, path below ``prefix`` to blob id, if the caller knows them.
     """
     for candidate in _naming(repo, commit, cluster):
-        digests = _digests(repo, candidate)
-        if digests and files_digest(_files(repo, candidate, prefix)) in digests:
-            return candidate
+        if digests := _digests(repo, candidate):
+            known = files if candidate == commit else None
+            held = _files(repo, candidate, prefix) if known is None else known
+            if files_digest(held) in digests:
+                return candidate
     return None
+
+
+def merge_base(repo: Repository, one: str, other: str) -> str | None:
+    """Find the newest commit that two commits descend from, or are; None if there is none."""
+    commits = [user_revision(one), user_revision(other)]
+    found = repo.git.ask(["merge-base", "--end-of-options", *commits], no=(1,))
+    return found.split("\n")[0] if found else None
+
+
+def exports(repo: Repository, commit: str, cluster: str) -> Iterator[str]:
+    """The commits, at or before ``commit``, that an export of the cluster made; newest first."""
+    line = f"^Cluster: {cluster}$"
+    search = ["rev-list", "--first-parent", f"--grep={line}"]
+    yield from repo.git.run([*search, "--end-of-options", user_revision(commit)]).decode().split()
+
+
+def past_files(repo: Repository, commit: str, folder: str) -> dict[str, str]:
+    """Every version of every file below ``folder`` at or before ``commit``: blob id to a path."""
+    asked = ["rev-list", "--objects", "--end-of-options", user_revision(commit)]
+    found: dict[str, str] = {}
+    for line in repo.git.run([*asked, "--", folder.rstrip("/")]).decode().splitlines():
+        blob, _, path = line.partition(" ")
+        if path.startswith(folder) and path.endswith(".yaml"):
+            found.setdefault(blob, path)
+    return found
+
+
+def tagged(repo: Repository) -> tuple[str, ...]:
+    """The ids of the commits that tags name."""
+    asked = ["for-each-ref", "--format=%(objectname) %(objecttype) %(*objectname) %(*objecttype)"]
+    commits: dict[str, None] = {}
+    for line in repo.git.run([*asked, "refs/tags"]).decode().splitlines():
+        words = line.split()
+        commits.update((one, None) for one, kind in pairwise(words) if kind == "commit")
+    return tuple(commits)
+
+
+def first_commit(repo: Repository, commit: str) -> str:
+    """The id of the oldest commit that ``commit`` descends from; of several, the first by id."""
+    found = repo.git.run(["rev-list", "--max-parents=0", "--end-of-options", user_revision(commit)])
+    return min(found.decode().split())
+
+
+def has_trailer(repo: Repository, commit: str, key: str, value: str) -> bool:
+    """Whether a commit, at or before ``commit``, has the line ``key: value`` in its message."""
+    line = f"{key}: {value}"
+    search = ["rev-list", "--max-count=1", "--fixed-strings", f"--grep={line}"]
+    return bool(repo.git.run([*search, "--end-of-options", user_revision(commit)]).strip())
 
 
 def is_shallow(repo: Repository) -> bool:
@@ -92,7 +154,7 @@ def _naming(repo: Repository, commit: str, cluster: str) -> Iterator[str]:
     """The commit itself, then those whose message has the cluster's line, newest first."""
     # Mostly nothing happened since the last export, and the history need not be walked.
     yield commit
-    line = f"^[[:space:]]*Cluster: {cluster}[[:space:]]*$"
+    line = f"^[[:space:]]*(Cluster|Accepted-From): {cluster}[[:space:]]*$"
     search = ["rev-list", "--date-order", "--extended-regexp", f"--grep={line}"]
     yield from repo.git.run([*search, "--end-of-options", user_revision(commit)]).decode().split()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import IO
 
 from gitops_dr.errors import RepositoryError
@@ -15,6 +16,11 @@ from gitops_dr.repository.repository import Repository
 MAX_BLOB = 32 * 2**20
 """Bytes. An object in etcd is at most 1.5 MB by default; YAML and encryption make it larger."""
 
+PLAIN, EXECUTABLE = "100644", "100755"
+"""The modes of ordinary files."""
+
+_PIECE = 1 << 18
+_REGULAR = "100"
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
 
@@ -31,7 +37,7 @@ class TreeEntry:
     @property
     def regular(self) -> bool:
         """Whether it is an ordinary file."""
-        return self.mode.startswith("100")
+        return self.mode.startswith(_REGULAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,15 @@ def blobs(repo: Repository, revision: str, prefix: str) -> dict[str, str]:
     start = len(prefix) + 1 if prefix else 0
     found: dict[str, str] = {}
     refused: list[str] = []
-    for entry in entries(repo, revision, prefix):
-        if not entry.regular:
-            refused.append(f"{shown(entry.path)} is {_KINDS.get(entry.mode, 'of unknown type')}")
-        elif entry.path == prefix:
+    for mode, blob, path in _listed(repo, revision, prefix):
+        if not mode.startswith(_REGULAR):
+            refused.append(f"{shown(path)} is {_KINDS.get(mode, 'of unknown type')}")
+        elif path == prefix:
             refused.append("it is a file, not a folder")
-        elif reason := unsafe(entry.path):
-            refused.append(f"{shown(entry.path)}: {reason}")
+        elif reason := unsafe(path):
+            refused.append(f"{shown(path)}: {reason}")
         else:
-            found[entry.path[start:]] = entry.id
+            found[path[start:]] = blob
     if refused:
         more = f" (and {len(refused) - 3} more)" if len(refused) > 3 else ""
         raise RepositoryError(
@@ -74,30 +80,20 @@ def blobs(repo: Repository, revision: str, prefix: str) -> dict[str, str]:
 
 def entries(repo: Repository, revision: str, prefix: str = "") -> Iterator[TreeEntry]:
     """Everything but folders at or below ``prefix`` at ``revision``, whatever it is."""
-    where = ["--", prefix] if prefix else []
-    listing = repo.git.run(["ls-tree", "-r", "-z", "--full-tree", user_revision(revision), *where])
-    for line in _records(listing):
-        facts, _, path = line.partition("\t")
-        mode, _kind, blob = facts.split(" ")
-        yield TreeEntry(mode, blob, path)
+    return (TreeEntry(*facts) for facts in _listed(repo, revision, prefix))
 
 
 def tree_changes(repo: Repository, old: str, new: str) -> list[TreeChange]:
     """List what differs between two commits or trees, path by path, without looking for renames."""
     options = ["-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--end-of-options"]
-    trees = [user_revision(old), user_revision(new)]
-    records = _records(repo.git.run(["diff-tree", *options, *trees]))
+    records = _records(repo, ["diff-tree", *options, user_revision(old), user_revision(new)])
     changes = []
     for facts in records:
         path = next(records)
         old_mode, new_mode, old_id, new_id, _status = facts.removeprefix(":").split(" ")
-        changes.append(
-            TreeChange(
-                path,
-                None if old_id == repo.null_id else TreeEntry(old_mode, old_id, path),
-                None if new_id == repo.null_id else TreeEntry(new_mode, new_id, path),
-            )
-        )
+        before = None if old_id == repo.null_id else TreeEntry(intern(old_mode), old_id, path)
+        after = None if new_id == repo.null_id else TreeEntry(intern(new_mode), new_id, path)
+        changes.append(TreeChange(path, before, after))
     return changes
 
 
@@ -128,10 +124,11 @@ def read_file(repo: Repository, revision: str, path: str) -> bytes | None:
     """
     if reason := unsafe(path):
         raise RepositoryError(f"{shown(path)}: {reason}")
-    listing = repo.git.run(["ls-tree", "-z", "--full-tree", user_revision(revision), "--", path])
-    for line in _records(listing):
+    for line in _records(
+        repo, ["ls-tree", "-z", "--full-tree", user_revision(revision), "--", path]
+    ):
         mode, _kind, blob = line.partition("\t")[0].split(" ")
-        if not mode.startswith("100"):
+        if not mode.startswith(_REGULAR):
             raise RepositoryError(
                 f"{path}: it is {_KINDS.get(mode, 'of unknown type')}, not a file"
             )
@@ -156,6 +153,21 @@ def _read_one(repo: Repository, output: IO[bytes], blob: str, limit: int) -> byt
     return data
 
 
-def _records(listing: bytes) -> Iterator[str]:
-    # Names that are not UTF-8 come through as surrogates, which `unsafe` refuses.
-    return iter(listing.decode(errors="surrogateescape").split("\0")[:-1])
+def _listed(repo: Repository, revision: str, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Mode, id and path of everything but folders at or below ``prefix``."""
+    where = ["--", prefix] if prefix else []
+    every = ["ls-tree", "-r", "-z", "--full-tree", user_revision(revision)]
+    for line in _records(repo, [*every, *where]):
+        facts, _, path = line.partition("\t")
+        mode, _kind, blob = facts.split(" ")
+        yield intern(mode), blob, path
+
+
+def _records(repo: Repository, args: Sequence[str]) -> Iterator[str]:
+    """What a command lists, each ended by a NUL, as it comes: it may be long."""
+    with repo.git.stream(args) as output:
+        begun = b""
+        while piece := output.read(_PIECE):
+            whole, _, begun = (begun + piece).rpartition(b"\0")
+            # Names that are not UTF-8 come through as surrogates, which `unsafe` refuses.
+            yield from whole.decode(errors="surrogateescape").split("\0") if whole else ()

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -44,36 +44,48 @@ def contents(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, Content]]:
 
     Raises ``RepositoryError`` for a path that is unsafe and for what cannot be read.
     """
-    for folder, members in groupby(sorted(map(_split, paths)), key=lambda pair: pair[0]):
-        names = [name for _, name in members]
-        try:
-            with _opened(root, folder) as fd:
+    there: dict[str, list[str]] = {}
+    for folder, name in map(_split, paths):
+        there.setdefault(folder, []).append(name)
+    with _Folders(root) as folders:
+        for folder, names in sorted(there.items()):
+            names.sort()
+            try:
+                fd = folders.open(folder)
                 for name in names:
                     yield _join(folder, name), _content(fd, name)
-        except FileNotFoundError:
-            yield from ((_join(folder, name), None) for name in names)
-        except OSError as error:
-            if error.errno not in _IN_THE_WAY:
-                raise _failure(folder, error) from error
-            yield from ((_join(folder, name), Obstacle.OBSTACLE) for name in names)
+            except FileNotFoundError:
+                yield from ((_join(folder, name), None) for name in names)
+            except OSError as error:
+                if error.errno not in _IN_THE_WAY:
+                    raise _failure(folder, error) from error
+                yield from ((_join(folder, name), Obstacle.OBSTACLE) for name in names)
 
 
-def write(root: Path, files: Iterable[tuple[str, bytes, bool]]) -> Iterator[str]:
+def write(
+    root: Path, files: Iterable[tuple[str, bytes, bool]], *, fresh: bool = False
+) -> Iterator[str]:
     """Put each (path, bytes, executable) there, complete or not at all; yield each path done.
 
-    Missing folders are made. Files of one folder are best given together: it stays open. Raises
-    ``RepositoryError`` for a path that is unsafe, where a folder of it is a link or a file, and
-    for what cannot be written.
+    ``fresh``: nothing is there, which spares the way round by another name; what dies then may
+    leave the beginning of one file. Missing folders are made. Files of one folder, and folders of
+    one folder, are best given together: they stay open. Raises ``RepositoryError`` for a path that
+    is unsafe, where a folder of it is a link or a file, and for what cannot be written.
     """
-    for folder, members in groupby(files, key=lambda file: _split(file[0])[0]):
-        path = folder
-        try:
-            with _opened(root, folder, create=True) as fd:
+    put = _write_new if fresh else _replace
+    with _Folders(root, create=True) as folders:
+        for folder, members in groupby(files, key=lambda file: _split(file[0])[0]):
+            path = folder
+            try:
+                fd = folders.open(folder)
+                # A run that was killed may have left one.
+                with suppress(FileNotFoundError):
+                    os.unlink(_TEMPORARY, dir_fd=fd)
                 for path, data, executable in members:
-                    _write_one(fd, _split(path)[1], data, 0o777 if executable else 0o666)
+                    put(fd, path.rpartition("/")[2], data, 0o777 if executable else 0o666)
                     yield path
-        except OSError as error:
-            raise _failure(path, error) from error
+            except OSError as error:
+                raise _failure(path, error) from error
 
 
 def remove(root: Path, path: str) -> None:
@@ -83,13 +95,12 @@ def remove(root: Path, path: str) -> None:
     """
     folder, name = _split(path)
     try:
-        with _opened(root, folder) as fd:
-            os.unlink(name, dir_fd=fd)
-        while folder:
-            above, _, name = folder.rpartition("/")
-            with _opened(root, above) as fd:
-                os.rmdir(name, dir_fd=fd)
-            folder = above
+        with _Folders(root) as folders:
+            os.unlink(name, dir_fd=folders.open(folder))
+            while folder:
+                above, _, name = folder.rpartition("/")
+                os.rmdir(name, dir_fd=folders.open(above))
+                folder = above
     except FileNotFoundError:
         return
     except OSError as error:
@@ -97,18 +108,28 @@ def remove(root: Path, path: str) -> None:
             raise _failure(path, error) from error
 
 
-def _write_one(fd: int, name: str, data: bytes, permissions: int) -> None:
-    # A run that was killed may have left one.
-    with suppress(FileNotFoundError):
-        os.unlink(_TEMPORARY, dir_fd=fd)
+def _replace(fd: int, name: str, data: bytes, permissions: int) -> None:
     try:
-        with os.fdopen(os.open(_TEMPORARY, _NEW_FILE, permissions, dir_fd=fd), "wb") as file:
-            file.write(data)
+        _write_new(fd, _TEMPORARY, data, permissions)
         os.rename(_TEMPORARY, name, src_dir_fd=fd, dst_dir_fd=fd)
     except BaseException:
         with suppress(OSError):
             os.unlink(_TEMPORARY, dir_fd=fd)
         raise
+
+
+def _write_new(fd: int, name: str, data: bytes, permissions: int) -> None:
+    file = os.open(name, _NEW_FILE, permissions, dir_fd=fd)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name, dir_fd=fd)
+        raise
+    finally:
+        os.close(file)
 
 
 def _content(fd: int, name: str) -> Content:
@@ -133,20 +154,53 @@ def _content(fd: int, name: str) -> Content:
         os.close(file)
 
 
-@contextmanager
-def _opened(root: Path, folder: str, *, create: bool = False) -> Iterator[int]:
-    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in folder.split("/") if folder else ():
-            if create:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=fd)
-            deeper = os.open(name, _FOLDER, dir_fd=fd)
-            os.close(fd)
-            fd = deeper
-        yield fd
-    finally:
-        os.close(fd)
+class _Folders:
+    """Open folders on one path below ``root``: the next path opens only what it does not share."""
+
+    def __init__(self, root: Path, *, create: bool = False) -> None:
+        self._root = root
+        self._create = create
+        self._names: list[str] = []
+        self._open: list[int] = []
+
+    def __enter__(self) -> _Folders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keep(-1)
+
+    def open(self, folder: str) -> int:
+        """Its descriptor, good until the next call. Raises ``OSError``."""
+        if not self._open:
+            self._open.append(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        names = folder.split("/") if folder else []
+        shared = 0
+        for name, open_name in zip(names, self._names, strict=False):
+            if name != open_name:
+                break
+            shared += 1
+        self._keep(shared)
+        for name in names[shared:]:
+            self._open.append(self._enter(name))
+            self._names.append(name)
+        return self._open[-1]
+
+    def _enter(self, name: str) -> int:
+        try:
+            return os.open(name, _FOLDER, dir_fd=self._open[-1])
+        except FileNotFoundError:
+            if not self._create:
+                raise
+        # Somebody else may make it meanwhile.
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=self._open[-1])
+        return os.open(name, _FOLDER, dir_fd=self._open[-1])
+
+    def _keep(self, depth: int) -> None:
+        """Close what lies deeper than ``depth`` folders; -1 is the root itself."""
+        while len(self._open) > depth + 1:
+            os.close(self._open.pop())
+        del self._names[max(0, depth) :]
 
 
 def _failure(path: str, error: OSError) -> RepositoryError:

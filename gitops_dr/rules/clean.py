@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gitops_dr.manifests.fieldpath import compile_drop, parse_fieldpath
+from gitops_dr.manifests.fieldpath import (
+    FieldPath,
+    compile_drop,
+    compile_drops,
+    parse_fieldpath,
+)
 from gitops_dr.model import ANY, Body, Omission, Ref
 from gitops_dr.rules.conditions import (
     Predicate,
@@ -65,22 +70,25 @@ def rules_for(group: str, kind: str) -> KindRules:
     """Compile the rows that apply to a kind."""
     rows = [row for row in object_rows() if row.applies_to(group, kind)]
     omitting = [row for row in rows if row.omit in (Omit.QUIETLY, Omit.BY_NAME)]
+    dropped: list[FieldPath] = []
     always: list[Operation] = []
     conditional: list[tuple[Predicate, Operation]] = []
     for row in rows:
         predicate = compile_when(row.when)
-        for operation in _operations(row):
-            if predicate is not None:
-                conditional.append((predicate, operation))
-            elif row.drop_unowned:
-                # It reads managedFields, so it runs while they are still there.
-                conditional.append((_always, operation))
-            else:
-                always.append(operation)
+        paths = [parse_fieldpath(path) for path in row.drop]
+        operations = list(_operations(row))
+        if predicate is not None:
+            conditional += [(predicate, each) for each in (*compile_drops(paths), *operations)]
+        elif row.drop_unowned:
+            # It reads managedFields, so it runs while they are still there.
+            conditional += [(_always, each) for each in operations]
+        else:
+            dropped += paths
+            always += operations
     return KindRules(
         omit_kind=next((row for row in rows if row.omit is Omit.KIND), None),
         omissions=tuple((compile_when(row.when), row) for row in omitting),
-        always=tuple(always),
+        always=(*compile_drops(dropped), *always),
         conditional=tuple(conditional),
         metadata_suffices=bool(omitting)
         and not omitting[-1].when
@@ -120,7 +128,7 @@ def _always(_body: Body) -> bool:
 
 
 def _operations(row: Row) -> Iterator[Operation]:
-    yield from (compile_drop(parse_fieldpath(path)) for path in row.drop)
+    """Everything that the row does but its drops."""
     if row.drop_items:
         yield _compile_item_drop(row.drop_items)
     if row.drop_unowned:

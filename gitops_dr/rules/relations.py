@@ -12,6 +12,7 @@ from functools import cache
 from gitops_dr.manifests.fieldpath import compile_drop, parse_fieldpath
 from gitops_dr.model import ANY, Body, Omission, Ref, State
 from gitops_dr.rules.completion import runs_to_an_end
+from gitops_dr.rules.conditions import keys_of, lookup
 from gitops_dr.rules.rows import RelationRow, names_kind, relation_rows
 
 GroupKind = tuple[str, str]
@@ -65,6 +66,24 @@ def apply_autoscaler(ref: Ref, body: Body, facts: RelationFacts) -> None:
     if ref in facts.autoscaled:
         for drop in _autoscaler_drops():
             drop(body)
+
+
+def keep_scale(body: Body, recorded: Body) -> bool:
+    """Give ``body``, in place, what ``recorded`` has where an autoscaler may have decided.
+
+    For when it is not known whether there is one. Returns whether that changed anything.
+    """
+    changed = False
+    for path in _row("autoscaler-target").drop:
+        *parents, last = keys_of(path)
+        holder = lookup(body, parents, None)
+        if not isinstance(holder, dict) or last not in holder:
+            continue
+        before, wanted = holder.pop(last), lookup(recorded, [*parents, last], None)
+        if wanted is not None:
+            holder[last] = wanted
+        changed = changed or wanted != before
+    return changed
 
 
 @cache

@@ -22,6 +22,8 @@ GROUP = "snapshot.storage.k8s.io"
 VERSION = "v1"
 CONTENT = (GROUP, "VolumeSnapshotContent")
 SNAPSHOT = (GROUP, "VolumeSnapshot")
+SOURCES = frozenset({CONTENT, SNAPSHOT})
+"""The kinds that are made for a restore, in the cluster alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,27 @@ def restored_name(claim: Ref, record: SnapshotRecord, target_uid: str) -> str:
     """The name of content and snapshot by which one record restores one claim in one cluster."""
     told = "\0".join((target_uid, record.driver, record.handle, claim.namespace, claim.name))
     return f"gitops-dr-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def source_lost(wanted: Body, stored: Body) -> str:
+    """Why a claim would be filled with nothing although it was to be filled; empty if it is not so.
+
+    An API server that takes no such source, or a webhook, drops it without a word:
+    https://github.com/kubernetes/kubernetes/issues/96189
+    """
+    source = (wanted.get("spec") or {}).get("dataSourceRef")
+    if source is None or (stored.get("spec") or {}).get("dataSourceRef") == source:
+        return ""
+    return "the data source that it was made with was dropped, so its volume would be empty"
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """Whether a live object says all that it was made with; others may have added to it."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
+            key in live and contains(live[key], value) for key, value in wanted.items()
+        )
+    return bool(live == wanted)
 
 
 def _check_mode(spec: Mapping[str, Any], record: SnapshotRecord) -> None:

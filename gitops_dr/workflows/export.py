@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import identify
 from gitops_dr.desired.pending import PENDING, Held, write_pending
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, write_coverage, write_images
 from gitops_dr.drift.threeway import ThreeWay, sort_out, unlike
+from gitops_dr.engine.autoscaled import keep_recorded_scale
 from gitops_dr.engine.base import FIRST, find_base
+from gitops_dr.engine.capture import CLAIM, Captured, InScope, discard
+from gitops_dr.engine.contents import FileChanges
 from gitops_dr.engine.observe import Observation, observe
-from gitops_dr.engine.opening import Where, open_cluster, open_repo
+from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
+from gitops_dr.engine.protecting import SNAPSHOT_SET, record_files, snapshots, unprotected
 from gitops_dr.engine.recorded import Recorded, Tree, read_state, read_tree
 from gitops_dr.engine.sides import Sides
 from gitops_dr.errors import RefusedError
@@ -43,12 +48,16 @@ def export(
     adopt_cluster: bool = False,
     allow_shrink: bool = False,
     cluster_wins: bool = False,
+    volumes: InScope | None = None,
+    snapshot_timeout: float = 300.0,
     emit: Emit = silent,
 ) -> Exported:
     """Export a cluster into its repository.
 
     What only Git changed since the last recovery point is pending and stays; so does Git's version
     of what both changed, a conflict, unless ``cluster_wins``. ``dry_run`` stops before the commit.
+    ``volumes``: the claims whose data is captured for the same commit, by snapshots that must be
+    usable after ``snapshot_timeout`` seconds; a dry run takes none.
     Refuses (``RefusedError``) a cluster whose UID is not the recorded one unless ``adopt_cluster``,
     and to delete more than a tenth of the recorded objects unless ``allow_shrink``. What cannot be
     read keeps its files and is a gap of the result.
@@ -62,7 +71,34 @@ def export(
     connection = open_cluster(where, settings)
     identity = identify(connection)
     _refuse_another_cluster(tree, identity, settings.name, adopt_cluster=adopt_cluster)
+    scope = None if dry_run else volumes
+    with snapshots(connection, opened, scope, timeout=snapshot_timeout, emit=emit) as captured:
+        return _export(
+            opened,
+            tree,
+            connection,
+            identity,
+            captured,
+            dry_run=dry_run,
+            allow_shrink=allow_shrink,
+            cluster_wins=cluster_wins,
+            emit=emit,
+        )
 
+
+def _export(
+    opened: Opened,
+    tree: Tree,
+    connection: Connection,
+    identity: Identity,
+    captured: Captured,
+    *,
+    dry_run: bool,
+    allow_shrink: bool,
+    cluster_wins: bool,
+    emit: Emit,
+) -> Exported:
+    repo, settings = opened.repo, opened.settings
     observation = observe(
         connection,
         identity,
@@ -75,6 +111,7 @@ def export(
     )
     recorded = read_state(tree, observation.state)
     base = find_base(recorded, settings.name) if tree.coverage else FIRST
+    observation = keep_recorded_scale(observation, recorded, base)
 
     sides = Sides(recorded, observation, base, is_authored=settings.is_authored)
     sorted_out = sort_out(
@@ -89,8 +126,11 @@ def export(
         _refuse_without_base(sorted_out, recorded, settings.name)
         emit(Notice(f"cluster {settings.name}: {_NO_BASE}"))
     changes = _changes(sides, sorted_out)
+    for note in changes.notes:
+        emit(Notice(note))
     _refuse_shrinking(recorded, changes, settings.name, allow_shrink=allow_shrink)
-    _account(changes, sides)
+    captured = _of_claims_in_git(connection, captured, changes, sides)
+    _account(changes, sides, captured)
 
     started = time.monotonic()
     made = None
@@ -98,9 +138,9 @@ def export(
         emit(PhaseStarted("commit", len(changes.files)))
         made = commit(
             repo,
-            changes={f"{settings.prefix}/{path}": data for path, data in changes.files.items()},
+            changes=changes.files.below(settings.prefix),
             message=_message(settings.name, changes, sorted_out),
-            trailers=_trailers(settings.name, observation, tree, changes),
+            trailers=_trailers(settings.name, observation, tree, changes, captured),
             guard=objection,
             expected=opened.head,
         )
@@ -111,15 +151,25 @@ def export(
         commit=made.id if made else opened.head,
         created=bool(made and made.created),
         objects=len(observation.state.entries) - len(changes.gaps),
-        written=tuple(sorted(p for p, data in changes.files.items() if data is not None)),
-        deleted=tuple(sorted(p for p, data in changes.files.items() if data is None)),
+        written=tuple(changes.files.written),
+        deleted=tuple(changes.files.deleted),
         omissions=sides.omissions,
-        gaps=tuple(sorted({*observation.state.gaps, *changes.gaps, *sides.unreadable.values()})),
+        gaps=tuple(
+            sorted(
+                {
+                    *observation.state.gaps,
+                    *changes.gaps,
+                    *sides.unreadable.values(),
+                    *captured.gaps,
+                }
+            )
+        ),
         torn=observation.torn,
         left=made.left if made else (),
         dry_run=dry_run,
         pending=sorted_out.pending,
         conflicts=sorted_out.conflicts,
+        snapshots=captured.records,
     )
 
 
@@ -127,12 +177,14 @@ def export(
 class _Changes:
     """File changes below the cluster's prefix."""
 
-    files: dict[str, bytes | None] = field(default_factory=dict)
+    files: FileChanges = field(default_factory=FileChanges)
     gaps: list[Gap] = field(default_factory=list)
     after: dict[Ref, str] = field(default_factory=dict)
     """Git's side with these changes, of the objects that are on it."""
     held: dict[Ref, Held] = field(default_factory=dict)
     """What the commit will hold that the cluster never was."""
+    notes: list[str] = field(default_factory=list)
+    """Files whose layout could not be kept."""
 
 
 def _refuse_another_cluster(
@@ -165,7 +217,7 @@ def _refuse_without_base(sorted_out: ThreeWay, recorded: Recorded, name: str) ->
 def _changes(sides: Sides, sorted_out: ThreeWay) -> _Changes:
     """Which files must change so that Git says what the cluster is.
 
-    A file that a person moved or reformatted stays where and as it is while it says the same.
+    A file that a person moved or laid out stays where it is, and as it is but for what differs.
     """
     changes = _Changes(after=dict(sides.git))
     gone = [ref for ref in sorted_out.written if ref not in sides.live]
@@ -175,17 +227,19 @@ def _changes(sides: Sides, sorted_out: ThreeWay) -> _Changes:
     for ref in sorted_out.written:
         if ref not in sides.live:
             continue
-        path, data = sides.path(ref), sides.live_bytes(ref)
-        reason = objection(path, data) or _in_the_way(ref, path, sides, changes)
+        path, written = sides.path(ref), sides.written(ref)
+        reason = objection(path, written.data) or _in_the_way(ref, path, sides, changes)
         if reason:
             changes.gaps.append(Gap(ref, reason))
         else:
-            changes.files[path] = data
+            changes.files[path] = written.data
             changes.after[ref] = sides.live[ref]
+            if written.note:
+                changes.notes.append(f"{path}: {written.note}")
     refused = {gap.ref for gap in changes.gaps}
     kept = sorted_out.verdicts.keys() - (set(sorted_out.written) - refused)
     for ref, base in unlike(changes.after, sides.base or {}, kept).items():
-        changes.held[ref] = Held(base, sides.path(ref))
+        changes.held[ref] = sides.held(ref, base)
     return changes
 
 
@@ -202,7 +256,7 @@ def _refuse_shrinking(
     recorded: Recorded, changes: _Changes, name: str, *, allow_shrink: bool
 ) -> None:
     before = len(recorded.state.entries)
-    lost = sum(data is None for data in changes.files.values())
+    lost = len(changes.files.deleted)
     if lost > before * SHRINK_LIMIT and not allow_shrink:
         raise RefusedError(
             f"cluster {name}: {lost} of {before} recorded objects are gone; nothing was written",
@@ -210,12 +264,26 @@ def _refuse_shrinking(
         )
 
 
-def _account(changes: _Changes, sides: Sides) -> None:
+def _of_claims_in_git(
+    connection: Connection, captured: Captured, changes: _Changes, sides: Sides
+) -> Captured:
+    """The snapshots whose claims the commit has; those of claims that went meanwhile go too."""
+    known = {*changes.after, *sides.recorded.state.entries}
+    unknown = [record for record in captured.records if record.ref not in known]
+    discard(connection, unknown)
+    return replace(captured, records=tuple(r for r in captured.records if r.ref in known))
+
+
+def _account(changes: _Changes, sides: Sides, captured: Captured) -> None:
     """Add the recovery files to the changes where they differ."""
     observation, tree = sides.observation, sides.recorded.tree
     before = sides.recorded.state.entries.keys()
     gone = sides.git.keys() - changes.after.keys()
     in_git = by_kind(chain((r for r in before if r not in gone), changes.after.keys() - before))
+    claims = {
+        ref for ref in (*changes.after, *before) if ref.group_kind == CLAIM and ref not in gone
+    }
+    known = tree.coverage.unprotected if tree.coverage else {}
     coverage = Coverage(
         uid=observation.identity.uid,
         version=observation.identity.version,
@@ -225,11 +293,13 @@ def _account(changes: _Changes, sides: Sides) -> None:
         omissions=sides.omissions,
         gaps=tuple(sorted({*observation.state.gaps, *changes.gaps})),
         generated=observation.generated,
+        unprotected=unprotected(known, captured, claims),
     )
     files: Mapping[str, bytes | None] = {
         COVERAGE: write_coverage(coverage),
         IMAGES: write_images(observation.images, observation.digests, tree.images()),
         PENDING: write_pending(changes.held),
+        **record_files(tree, captured, claims),
     }
     for path, data in files.items():
         if tree.files.get(path) != (None if data is None else tree.repo.blob_id(data)):
@@ -237,8 +307,8 @@ def _account(changes: _Changes, sides: Sides) -> None:
 
 
 def _message(name: str, changes: _Changes, sorted_out: ThreeWay) -> str:
-    written = sum(data is not None for data in changes.files.values())
-    parts = [f"{written} written", f"{len(changes.files) - written} deleted"]
+    files = changes.files
+    parts = [f"{len(files.written)} written", f"{len(files.deleted)} deleted"]
     if sorted_out.pending:
         parts.append(f"{len(sorted_out.pending)} pending")
     if sorted_out.conflicts:
@@ -246,7 +316,9 @@ def _message(name: str, changes: _Changes, sorted_out: ThreeWay) -> str:
     return f"Export {name}: {', '.join(parts)}"
 
 
-def _trailers(name: str, observation: Observation, tree: Tree, changes: _Changes) -> dict[str, str]:
+def _trailers(
+    name: str, observation: Observation, tree: Tree, changes: _Changes, captured: Captured
+) -> dict[str, str]:
     """What is true of this moment and therefore in no file, and by which files to know it again."""
     identity = observation.identity
     files = dict(tree.files)
@@ -263,6 +335,8 @@ def _trailers(name: str, observation: Observation, tree: Tree, changes: _Changes
         "Resource-Version": identity.revision,
         "Objects": str(len(observation.state.entries)),
     }
+    if captured.records:
+        trailers[SNAPSHOT_SET] = captured.snapshot_set
     if observation.torn:
         trailers["Torn"] = ", ".join(observation.torn)
     return trailers

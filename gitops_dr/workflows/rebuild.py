@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Collection
 
 from gitops_dr.cluster.apply import late_binding_classes
+from gitops_dr.cluster.discover import silence
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.execute import execute
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import Prepared, prepare
+from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Waiting, silent
-from gitops_dr.model import ANY, Gap, Ref, Result
+from gitops_dr.model import Gap, Ref, Result
 from gitops_dr.planning.selection import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back
@@ -47,24 +49,26 @@ def rebuild(
     """
     prepared = prepare(where, at=at, intent=intent, emit=emit)
     planned, connection = prepared.planned, prepared.connection
+    _refuse_what_is_blocked(planned)
     confirm(planned)
 
     outcomes = execute(
         connection,
         planned.plan,
-        prepared.examined.recorded.bodies,
+        prepared.bodies,
         prepared.resources,
         late_binding=late_binding_classes(connection),
+        aim=prepared.aim,
         timeout=timeout,
         emit=emit,
     )
 
-    served = {
-        outcome.ref.name.partition(".")[2]
+    passing = {
+        silence(outcome.ref.name)
         for outcome in outcomes
         if outcome.ref.group_kind == _API_SERVICE and outcome.result is Result.DONE
     }
-    after, dead = _examine_until_generated(prepared, intent, timeout, emit, served)
+    after, dead = _examine_until_generated(prepared, intent, timeout, emit, passing)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
     held = tuple(d for d in after.differences if is_held_back(d))
     left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
@@ -77,34 +81,44 @@ def rebuild(
     return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)
 
 
+def _refuse_what_is_blocked(planned: Planned) -> None:
+    if not planned.blocked:
+        return
+    first, *others = planned.blocked
+    more = f" (and {len(others)} more claims)" if others else ""
+    raise RefusedError(
+        f"{first.ref}: {first.reason}{more}; nothing was written",
+        hint="choose a recovery point that has it with --at, say restore: empty or skip in "
+        "gitops-dr.yaml, or --accept-empty-volumes",
+    )
+
+
 def _examine_until_generated(
     prepared: Prepared,
     intent: Intent,
     timeout: float,
     emit: Emit,
-    served: Collection[str] = (),
+    passing: Collection[Gap] = (),
 ) -> tuple[Examined, list[Gap]]:
     """Compare again, and give operators time to make what they had made in the source.
 
     An owner that has not got its objects again in ``timeout`` seconds is a gap: its operator may be
     dead, which nothing else would show. Where only a part was asked for, only its owners count.
-    ``served``: API groups whose aggregated API has just become available; discovery takes them for
-    silent a moment longer.
+    ``passing``: what discovery still says a moment longer of API services that have just become
+    available.
     """
     tree, target = prepared.examined.recorded.tree, prepared.planned.goal.target
     recorded = tree.coverage.generated if tree.coverage else {}
     deadline = time.monotonic() + timeout
     while True:
-        after = examine(prepared.connection, target, tree, emit=emit)
+        after = examine(prepared.connection, target, tree, trusted=prepared.trusted, emit=emit)
         observation = after.observation
         lacking = [
             (owner, kind)
             for owner, kind in not_generated(recorded, observation.state, observation.generated)
             if not intent.selection or owner in prepared.chosen
         ]
-        still_silent = any(
-            gap.ref.kind == ANY and gap.ref.group in served for gap in observation.state.gaps
-        )
+        still_silent = any(gap in passing for gap in observation.state.gaps)
         if not (lacking or still_silent) or time.monotonic() > deadline:
             return after, [_dead(owner, kind) for owner, kind in lacking]
         if lacking:

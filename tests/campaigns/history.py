@@ -96,6 +96,10 @@ _CHECKS: Mapping[tuple[str, str], Callable[[Body, Body, Body], bool]] = {
 }
 
 
+_MADE = ("done", "unready", "unobservable")
+"""Results of steps whose object was created."""
+
+
 @dataclass
 class Proof:
     """The edges of a plan, held against a history."""
@@ -113,7 +117,7 @@ def prove(report: Mapping[str, Any], history: History) -> Proof:
     proof = Proof()
     for step in report["plan"]["steps"]:
         key = _key(step["ref"])
-        if results.get(key) not in ("done", "unready"):
+        if results.get(key) not in _MADE:
             continue
         created = history.created.get(key)
         if created is None:
@@ -123,7 +127,7 @@ def prove(report: Mapping[str, Any], history: History) -> Proof:
             needed = _key(need["ref"])
             moments = history.ready if need["ready"] else history.created
             moment = moments.get(needed)
-            good = ("done",) if need["ready"] else ("done", "unready")
+            good = ("done",) if need["ready"] else _MADE
             if results.get(needed) not in good:
                 proof.excused += 1
             elif moment is None or moment >= created:

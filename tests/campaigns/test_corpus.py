@@ -91,6 +91,7 @@ MEANING: Mapping[str, Callable[[Key, Body], bool]] = {
     "storage-versions": _everything,
     "system-priority-classes": _named("system-cluster-critical", "system-node-critical"),
     "terminating": lambda _, body: "deletionTimestamp" in body["metadata"],
+    "unlabelled-endpoints": _by_controllers,
     "volume-snapshots": _everything,
 }
 

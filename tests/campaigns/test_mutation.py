@@ -363,11 +363,43 @@ def _write(api: Api, restored: Restored, chance: random.Random) -> Mutation | No
         if status == 200 and _at(stored, mutation.path) == _at(mutation.body, mutation.path):
             if mutation.part in ("metadata", "metadata.managedFields", "status"):
                 continue
+            if mutation.deed == "retype" and _is_either(api, restored, mutation.path):
+                # A number where a text of it says the same.
+                live = stored
+                continue
             return mutation
         if status == 200:
             # Taken, and not kept as written: the object may be another in other places by now.
             live = stored
     return None
+
+
+def _is_either(api: Api, restored: Restored, path: tuple[str | int, ...]) -> bool:
+    """Whether the API server's schema says that the field is a number or a text of one."""
+    group, version, kind = restored.ref.group, restored.resource.version, restored.ref.kind
+    document = api.get(f"/openapi/v3/{f'apis/{group}' if group else 'api'}/{version}")
+    schemas = document["components"]["schemas"]
+    named = {"group": group, "version": version, "kind": kind}
+    schema = next(
+        schema
+        for schema in schemas.values()
+        if named in schema.get("x-kubernetes-group-version-kind", ())
+    )
+
+    def resolved(schema: Any) -> Any:
+        while reference := schema.get("$ref") or (schema.get("allOf") or [{}])[0].get("$ref"):
+            schema = schemas[reference.rpartition("/")[2]]
+        return schema
+
+    for key in path:
+        if isinstance(key, int):
+            schema = resolved(schema).get("items")
+        else:
+            schema = resolved(schema).get("properties", {}).get(key)
+        if not isinstance(schema, dict):
+            return False
+    marks = resolved(schema)
+    return bool(marks.get("x-kubernetes-int-or-string")) or marks.get("format") == "int-or-string"
 
 
 def _owner(api: Api, namespace: str) -> Body:

@@ -57,6 +57,7 @@ EVENTS = (
     Advanced("observe", 1, "pods"),
     Notice("a file has changes"),
     step(Result.DONE),
+    step(Result.UNOBSERVABLE, "reports nothing"),
     step(Result.FAILED, "422 (Invalid)"),
     PhaseEnded("observe", 1.26, 12),
     PhaseEnded("commit", 0.5),

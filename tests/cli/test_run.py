@@ -28,6 +28,7 @@ COMMANDS = [
     ["init"],
     ["export"],
     ["drift"],
+    ["accept"],
     ["plan"],
     ["rebuild"],
     ["lab"],

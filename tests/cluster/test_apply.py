@@ -3,7 +3,7 @@
 import pytest
 from fake_api import listed, refusal, reply
 
-from gitops_dr.cluster.apply import create, get, late_binding_classes, merge
+from gitops_dr.cluster.apply import create, get, late_binding_classes, merge, patch
 from gitops_dr.cluster.connect import ApiError
 from gitops_dr.model import Resource
 
@@ -37,6 +37,20 @@ def test_merge_patches_the_object_strictly(api, connection):
     assert request.query == STRICT
     assert request.json == BODY
     assert request.headers["Content-Type"] == "application/merge-patch+json"
+
+
+def test_a_dry_run_asks_for_just_that(api, connection):
+    api.on(COLLECTION, reply(STORED, 201), method="POST")
+    api.on(f"{COLLECTION}/a", reply(STORED), method="PATCH")
+    operations = [{"op": "remove", "path": "/data/k"}]
+    assert create(connection, CONFIG_MAPS, BODY, dry_run=True) == STORED
+    assert patch(connection, CONFIG_MAPS, "shop", "a", operations, dry_run=True) == STORED
+    assert patch(connection, CONFIG_MAPS, "shop", "a", operations) == STORED
+    create(connection, CONFIG_MAPS, BODY)
+    queries = [request.query for request in api.requests]
+    assert queries == [{**STRICT, "dryRun": "All"}, {**STRICT, "dryRun": "All"}, STRICT, STRICT]
+    assert api.requests[1].json == operations
+    assert api.requests[1].headers["Content-Type"] == "application/json-patch+json"
 
 
 def test_get_reads_one_object(api, connection):

@@ -1,5 +1,6 @@
 """Broken kubeconfigs, credentials, failures of servers, and what is sent a second time."""
 
+import gzip
 import sys
 import threading
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fake_api import (
+    Answer,
     FakeApi,
     broken,
     event,
@@ -394,6 +396,25 @@ def test_the_server_says_how_long_to_wait(api, connection, monkeypatch):
     )
     connection.json("GET", "/version")
     assert slept == [7, connecting._LONGEST_PAUSE]
+
+
+def test_an_answer_may_come_compressed_but_a_stream_never_does(api, connection):
+    packed = Answer(pieces=(gzip.compress(b'{"a": 1}'),), headers={"Content-Encoding": "gzip"})
+    api.on("/apis", packed)
+    assert connection.json("GET", "/apis") == {"a": 1}
+    assert api.asked("/apis")[0].headers["Accept-Encoding"] == "gzip"
+    api.on("/api/v1/pods", stream(event("ADDED", {})))
+    opened = connection.open_stream("/api/v1/pods", query={"watch": 1}, read_timeout=10)
+    assert list(opened.stream(1 << 16))
+    assert api.asked("/api/v1/pods")[0].headers["Accept-Encoding"] != "gzip"
+
+
+@pytest.mark.parametrize("data", [b"not compressed", gzip.compress(b'{"a": 1}')[:-14]])
+def test_an_answer_that_cannot_be_unpacked_is_an_api_error(api, connection, data):
+    api.on("/apis", Answer(pieces=(data,), headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(ApiError) as caught:
+        connection.json("GET", "/apis")
+    assert caught.value.status == 0
 
 
 def test_a_truncated_or_reset_read_is_repeated(api, connection):

@@ -191,6 +191,7 @@ def test_what_is_no_images_file_is_refused_with_its_path(images: Any) -> None:
 POD_SPEC = {
     "containers": [{"name": "c", "image": "app:1"}, {"name": "d", "image": "side:1"}],
     "initContainers": [{"name": "i", "image": "init:1"}],
+    "volumes": [{"name": "m", "image": {"reference": "model:1"}}, {"name": "t", "emptyDir": {}}],
 }
 TEMPLATE = {"template": {"spec": POD_SPEC}}
 
@@ -211,7 +212,7 @@ TEMPLATE = {"template": {"spec": POD_SPEC}}
 def test_the_images_of_each_kind_that_runs_containers(group: str, kind: str, spec: Any) -> None:
     assert has_images((group, kind))
     found = images_of(Ref(group, kind, "shop", "a"), {"spec": spec})
-    assert found == {"app:1", "side:1", "init:1"}
+    assert found == {"app:1", "side:1", "init:1", "model:1"}
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_the_images_of_each_kind_that_runs_containers(group: str, kind: str, spe
         {"containers": None},
         {"containers": [{"name": "c"}]},
         {"containers": [{"image": None}]},
-        {"volumes": [{"image": "no"}]},
+        {"volumes": [{"image": "no"}, {"image": {}}, {"image": {"reference": None}}, None]},
     ],
     ids=str,
 )

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_dr.drift.compare import field_changes
+from gitops_dr.drift.compare import differ, field_changes
+from gitops_dr.drift.meaning import LITERALLY, Meaning
 from gitops_dr.drift.patch import json_patch
+from gitops_dr.manifests.shape import Shape
 
 # -- an applier of our own (RFC 6902, RFC 6901) ----------------------------------------------------
 
@@ -64,11 +66,13 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {**body.get("metadata", {}), "resourceVersion": "7", "uid": "u"}}
 
 
-def put_back(seen: Any, wanted: Any, live: Any = None) -> tuple[Any, list[dict[str, Any]]]:
+def put_back(
+    seen: Any, wanted: Any, live: Any = None, meaning: Meaning = LITERALLY
+) -> tuple[Any, list[dict[str, Any]]]:
     """What the object is after the patch, and the patch without its guard."""
     live = live or stored(seen)
     before = copy.deepcopy((live, seen, wanted))
-    guard, *operations = json_patch(live, seen, wanted)
+    guard, *operations = json_patch(live, seen, wanted, meaning)
     assert guard == GUARD
     assert (live, seen, wanted) == before
     return apply(live, [guard, *operations]), operations
@@ -259,14 +263,10 @@ HIDDEN = "rules take it out"
 
 
 def without_hidden(value: Any) -> Any:
-    """A copy without the fields and entries that stand for what rules take out."""
+    """A copy without the fields that stand for what rules take out, and what is empty then."""
     if isinstance(value, dict):
         kept = {key: without_hidden(inner) for key, inner in value.items() if key != HIDDEN}
-        return {
-            key: inner
-            for key, inner in kept.items()
-            if inner or inner == value[key] or key not in ("annotations", "finalizers")
-        }
+        return {k: v for k, v in kept.items() if v or k not in ("annotations", "finalizers")}
     return [without_hidden(item) for item in value] if isinstance(value, list) else value
 
 
@@ -281,5 +281,114 @@ def hide(value: Any) -> Any:
 def test_what_is_hidden_in_the_live_object_changes_nothing(seen: Any, wanted: Any) -> None:
     live = stored(hide(seen))
     after, _ = put_back(seen, wanted, live)
-    assert list(field_changes(stored(wanted), without_hidden(after))) == []
+    assert list(field_changes(without_hidden(stored(wanted)), without_hidden(after))) == []
     assert after[HIDDEN] == "x"
+
+
+# -- by meaning ------------------------------------------------------------------------------------
+
+QUANTITY = {"named": "io.k8s.apimachinery.pkg.api.resource.Quantity"}
+FIELDS = {
+    "cpu": QUANTITY,
+    "annotations": {"type": "object", "additionalProperties": {"type": "string"}},
+    "hosts": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+    "ports": {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["port", "protocol"],
+        "items": {
+            "properties": {"port": {}, "protocol": {"default": "TCP"}, "cpu": QUANTITY, "name": {}}
+        },
+    },
+}
+BY_SCHEMA = Meaning(Shape({"properties": {**FIELDS, "f": {"properties": FIELDS}}, "go": True}, {}))
+
+TCP, UDP = {"port": 80, "protocol": "TCP"}, {"port": 80, "protocol": "UDP"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "operations"),
+    [
+        pytest.param({"cpu": "1"}, {"cpu": "1000m"}, [], id="the same amount"),
+        pytest.param({"cpu": "2"}, {"cpu": "1000m"}, [("replace", "/cpu", "1000m")], id="another"),
+        pytest.param(
+            {"cpu": "1", "a": 1}, {"cpu": "1000m", "a": 2}, [("replace", "/a", 2)],
+            id="only what differs",
+        ),
+        pytest.param(
+            {"ports": [{**TCP, "name": "a"}, {**UDP, "cpu": "1"}]},
+            {"ports": [{"port": 80, "name": "b"}, {**UDP, "cpu": "1000m"}]},
+            [("replace", "/ports/0/name", "b")], id="in an item whose key is a default",
+        ),
+        pytest.param(
+            {"ports": [TCP, UDP]}, {"ports": [{"port": 80}]},
+            [("replace", "/ports", [TCP])], id="an item gone, the other as it is",
+        ),
+        pytest.param({"hosts": ["b", "a"]}, {"hosts": ["a", "b"]}, [], id="a set"),
+        pytest.param(
+            {"hosts": ["b", "a"]}, {"hosts": ["a", "c", "b"]},
+            [("replace", "/hosts", ["a", "c", "b"])], id="a larger set",
+        ),
+        pytest.param({}, {"hosts": [], "annotations": {}, "cpu": None}, [], id="nothing"),
+        pytest.param(
+            {"annotations": {"a": "1"}}, {"annotations": None},
+            [("remove", "/annotations", None)], id="null is nothing",
+        ),
+    ],
+)  # fmt: skip
+def test_the_patch_is_of_what_differs_in_meaning(seen: Any, wanted: Any, operations: Any) -> None:
+    after, made = put_back(seen, wanted, meaning=BY_SCHEMA)
+    assert [(o["op"], o["path"], o.get("value")) for o in made] == operations
+    assert not differ(stored(wanted), after, BY_SCHEMA)
+
+
+def test_what_rules_take_out_of_an_item_stays_with_it() -> None:
+    live = [{**UDP, "nodePort": 2}, {**TCP, "nodePort": 1}]
+    seen, wanted = [UDP, TCP], [{"port": 80, "name": "web"}, UDP]
+    after, _ = put_back(
+        {"f": {"ports": seen}},
+        {"f": {"ports": wanted}},
+        stored({"f": {"ports": live}}),
+        BY_SCHEMA,
+    )
+    assert after["f"]["ports"] == [
+        {**TCP, "name": "web", "nodePort": 1},
+        {**UDP, "nodePort": 2},
+    ]
+
+
+def test_a_null_does_not_take_out_what_rules_hide() -> None:
+    live = stored({"f": {"annotations": REVISION | {"a": "1"}}})
+    seen = {"f": {"annotations": {"a": "1"}}}
+    after, _ = put_back(seen, {"f": {"annotations": None}}, live, BY_SCHEMA)
+    assert after["f"]["annotations"] == REVISION
+
+
+PORTS = st.lists(
+    st.fixed_dictionaries(
+        {"port": st.integers(80, 81)},
+        optional={
+            "protocol": st.sampled_from(["TCP", "UDP"]),
+            "cpu": st.sampled_from(["1", "1000m", 1, "2"]),
+        },
+    ),
+    max_size=3,
+)
+BY_FIELD = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.sampled_from([None, "1", "1000m", 1, "2"]),
+        "annotations": st.none() | st.dictionaries(st.sampled_from("ab"), st.just("x")),
+        "hosts": st.none() | st.lists(st.sampled_from("abc"), max_size=3),
+        "ports": st.none() | PORTS,
+        "x": st.integers(0, 1),
+    },
+)
+SCHEMED = st.fixed_dictionaries({"f": BY_FIELD}, optional={"ports": PORTS, "cpu": st.just("1")})
+
+
+@given(SCHEMED, SCHEMED)
+def test_after_the_patch_nothing_differs_in_meaning(seen: Any, wanted: Any) -> None:
+    after, operations = put_back(seen, wanted, meaning=BY_SCHEMA)
+    assert not differ(stored(wanted), after, BY_SCHEMA)
+    assert bool(operations) == differ(wanted, seen, BY_SCHEMA)

@@ -35,6 +35,8 @@ class FakeCluster:
     uid: str = UID
     kinds: dict[Resource, list[dict[str, Any]] | Answer] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What the OpenAPI documents say of a kind, by its name."""
 
     def serve(self, api_version: str, kind: str, *objects: Any, **options: Any) -> Resource:
         """Serve a kind; its first version is the preferred one. Gives the resource."""
@@ -65,6 +67,7 @@ class FakeCluster:
     def ready(self) -> None:
         self._identity()
         self._discovery()
+        self._documents()
         for resource, objects in self.kinds.items():
             if isinstance(objects, Answer):
                 self.api.on(collection_path(resource), objects)
@@ -94,6 +97,19 @@ class FakeCluster:
         system = {"metadata": {"name": "kube-system", "uid": self.uid}}
         self.api.on("/api/v1/namespaces/kube-system", reply(system))
         self.api.on("/api/v1/namespaces", reply(listed(revision=self.revision)))
+
+    def _documents(self) -> None:
+        """A schema of each kind: objects that may hold anything, unless ``schemas`` says more."""
+        documents: dict[str, dict[str, Any]] = {}
+        for resource in self.kinds:
+            place = "apis" if resource.group else "api"
+            named = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+            schema = self.schemas.get(resource.kind, {"type": "object"})
+            documents.setdefault(f"/openapi/v3/{place}/{resource.api_version}", {})[
+                resource.kind
+            ] = {**schema, "x-kubernetes-group-version-kind": [named]}
+        for path, schemas in documents.items():
+            self.api.on(path, reply({"components": {"schemas": schemas}}))
 
     def _discovery(self) -> None:
         groups: dict[str, dict[str, list[Any]]] = {"": {}}

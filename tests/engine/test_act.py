@@ -8,7 +8,8 @@ from fake_api import Answer, broken, refusal, reply, text
 from gitops_dr.cluster.connect import ApiError
 from gitops_dr.engine.act import act
 from gitops_dr.engine.refusals import TOO_EARLY
-from gitops_dr.model import Action, Ref, Resource, Result, Step
+from gitops_dr.model import Action, EmptyVolume, Ref, Resource, Result, Step
+from gitops_dr.volumes.started_empty import note_taken_off, with_note
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
@@ -42,10 +43,10 @@ def nobody(_ref):
     return None
 
 
-def run(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody):
+def run(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody, **parts):
     wanted = wanted or body(resource)
     ref = Ref(resource.group, resource.kind, "shop", wanted["metadata"]["name"])
-    step = Step(ref, Action.CREATE, "fingerprint", "path", "v1")
+    step = Step(ref, Action.CREATE, "fingerprint", "path", "v1", **parts)
     done = act(connection, step, resource, wanted, find_uid)
     assert (done.outcome.ref, done.outcome.action) == (ref, Action.CREATE)
     return done
@@ -334,10 +335,10 @@ def test_configuring_holds_nothing(api, connection):
 OTHER = body(data={"k": "other"})
 
 
-def configure(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody):
+def configure(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody, **parts):
     wanted = wanted or body(resource)
     ref = Ref(resource.group, resource.kind, "shop", wanted["metadata"]["name"])
-    step = Step(ref, Action.CONFIGURE, "fingerprint", "path", "v1")
+    step = Step(ref, Action.CONFIGURE, "fingerprint", "path", "v1", **parts)
     return act(connection, step, resource, wanted, find_uid)
 
 
@@ -412,6 +413,28 @@ def test_one_that_never_rests_is_given_up(api, connection):
     done = configure(connection)
     assert (done.outcome.result, done.outcome.reason) == (Result.FAILED, "somebody was faster")
     assert len(patches(api)) == 3
+
+
+@pytest.mark.parametrize(
+    "now",
+    [refusal(404, "NotFound", "not found"), refusal(403, "Forbidden", "not you"), broken()],
+    ids=["gone", "forbidden", "no answer"],
+)
+def test_what_is_said_of_the_patch_is_told_though_the_object_cannot_be_read_again(
+    api, connection, now
+):
+    api.on(f"{PATH}/a", reply(stored(OTHER)), now)
+    api.on(f"{PATH}/a", refusal(422, "Invalid", "field is immutable"), method="PATCH")
+    done = configure(connection)
+    assert (done.outcome.result, done.outcome.reason) == (Result.FAILED, "field is immutable")
+    assert not done.too_early
+
+
+def test_after_any_other_refusal_the_object_is_not_read_again(api, connection):
+    api.on(f"{PATH}/a", reply(stored(OTHER)))
+    api.on(f"{PATH}/a", refusal(403, "Forbidden", "not you"), method="PATCH")
+    assert configure(connection).outcome.reason == "not you"
+    assert [request.method for request in api.requests] == ["GET", "PATCH"]
 
 
 def test_one_that_is_gone_meanwhile_is_a_failure(connection):
@@ -518,6 +541,70 @@ def test_a_claim_without_a_volume_of_its_own_asks_for_none(api, connection):
     api.on(CLAIM_PATH, reply(stored(claim(volumeName="")), 201), method="POST")
     run(connection, claim(volumeName=""), CLAIMS)
     assert [request.method for request in api.requests] == ["POST"]
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "made by an earlier attempt"])
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_claim_is_made_although_its_volume_cannot_be_freed(api, connection, method, made):
+    """The reason is told; if it matters, the claim is not ready in time."""
+    api.on(CLAIM_PATH, reply(stored(claim()), 201) if made else THERE, method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(stored(claim())))
+    api.on(VOLUME_PATH, reply(volume(**OLD)))
+    api.on(VOLUME_PATH, refusal(403, "Forbidden", "volumes are forbidden"), method=method)
+    done = run(connection, claim(), CLAIMS)
+    assert done.outcome.result is (Result.DONE if made else Result.PRESENT)
+    assert done.stored is not None
+    assert done.outcome.reason == (
+        "its volume may still be held for a claim that is gone: volumes are forbidden"
+    )
+
+
+# -- a volume that starts empty --------------------------------------------------------------------
+
+
+def test_a_claim_whose_data_nothing_restores_is_made_with_a_note(api, connection):
+    wanted = claim(volumeName="")
+    api.on(CLAIM_PATH, reply(stored(with_note(wanted)), 201), method="POST")
+    done = run(connection, wanted, CLAIMS, empty_volume=EmptyVolume.NOTED)
+    assert done.outcome.result is Result.DONE
+    assert api.requests[0].json == with_note(wanted)
+    run(connection, wanted, CLAIMS)
+    assert api.requests[1].json == wanted
+
+
+def test_one_that_an_earlier_attempt_has_made_is_the_same(api, connection):
+    wanted = claim(volumeName="")
+    api.on(CLAIM_PATH, THERE, method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(stored(with_note(wanted))))
+    done = run(connection, wanted, CLAIMS, empty_volume=EmptyVolume.NOTED)
+    assert done.outcome.result is Result.PRESENT
+
+
+def test_overwriting_a_claim_leaves_its_note(api, connection):
+    live = with_note(body(CLAIMS, spec={"volumeName": "old"}))
+    api.on(f"{CLAIM_PATH}/a", reply(stored(live)))
+    api.on(f"{CLAIM_PATH}/a", reply(stored(live)), method="PATCH")
+    configure(connection, body(CLAIMS, spec={"volumeName": "new"}), CLAIMS)
+    (operations,) = patches(api)
+    assert [each["path"] for each in operations[1:]] == ["/spec/volumeName"]
+
+
+def test_accepting_takes_the_note_off_and_nothing_else(api, connection):
+    """Though the claim has changed since the plan was made: nobody asked to overwrite it."""
+    api.on(f"{CLAIM_PATH}/a", reply(stored(claim())), method="PATCH")
+    wanted = claim(volumeName="another")
+    done = configure(connection, wanted, CLAIMS, empty_volume=EmptyVolume.ACCEPTED)
+    assert (done.outcome.result, done.stored) == (Result.DONE, stored(claim()))
+    (request,) = api.requests
+    assert request.method == "PATCH"
+    assert request.headers["Content-Type"] == "application/merge-patch+json"
+    assert request.json == note_taken_off(done.outcome.ref)
+
+
+def test_an_acceptance_that_is_refused_has_failed(api, connection):
+    api.on(f"{CLAIM_PATH}/a", refusal(403, "Forbidden", "not you"), method="PATCH")
+    done = configure(connection, claim(), CLAIMS, empty_volume=EmptyVolume.ACCEPTED)
+    assert (done.outcome.result, done.outcome.reason) == (Result.FAILED, "not you")
 
 
 def test_a_volume_that_cannot_be_freed_for_now_is_tried_again(api, connection):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gitops_dr.cluster.connect import ApiError
+from gitops_dr.engine import awaiting, watchers
 from gitops_dr.engine import execute as executing
 from gitops_dr.engine.act import Act
 from gitops_dr.engine.execute import execute
@@ -23,6 +24,7 @@ KINDS = {
     ("", "PersistentVolumeClaim"),
     ("", "ResourceQuota"),
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+    ("shop.example", "Book"),
 }
 RESOURCES = {
     (group, kind): Resource(group, "v1", kind, f"{kind.lower()}s", kind != "Namespace")
@@ -31,9 +33,13 @@ RESOURCES = {
 
 
 def phase(ref: Ref, name: str) -> dict[str, Any]:
-    """An object as the cluster has it, in that phase."""
+    """An object as the cluster has it, in that phase; a Book's is the state of its Ready."""
     metadata = {"name": ref.name, "namespace": ref.namespace, "uid": f"uid of {ref}"}
-    return {"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "status": {"phase": name}}
+    status: dict[str, Any] = {"phase": name}
+    if ref.kind == "Book" and name in ("True", "False"):
+        status = {"conditions": [{"type": "Ready", "status": name, "message": "is printed"}]}
+    version = f"{ref.group}/v1" if ref.group else "v1"
+    return {"apiVersion": version, "kind": ref.kind, "metadata": metadata, "status": status}
 
 
 @dataclass
@@ -52,7 +58,13 @@ class World:
     most: int = 0
 
     def act(
-        self, _connection: Any, step: Step, resource: Resource, body: Any, find_uid: Any
+        self,
+        _connection: Any,
+        step: Step,
+        resource: Resource,
+        body: Any,
+        find_uid: Any,
+        **_options: Any,
     ) -> Act:
         assert body == {"of": step.ref}
         with self.changed:
@@ -101,7 +113,7 @@ class World:
 def world(monkeypatch: Any) -> World:
     made = World()
     monkeypatch.setattr(executing, "act", made.act)
-    monkeypatch.setattr(executing, "watch", made.watch)
+    monkeypatch.setattr(watchers, "watch", made.watch)
     monkeypatch.setattr(executing, "_LOOK_EVERY", 0.01)
     return made
 
@@ -341,6 +353,29 @@ def test_after_the_timeout_it_goes_on_without(world):
     assert outcomes["ConfigMap/shop/a"].result is Result.DONE
 
 
+def test_without_a_readiness_that_it_must_have_it_is_not_tried(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    needs = replace(need(NS, ready=True, hard=True), must_be_ready=True)
+    outcomes = run(
+        step(NS), config_map("a", needs), config_map("b", need("ConfigMap/shop/a")), timeout=0.05
+    )
+    assert outcomes["ConfigMap/shop/a"].result is Result.BLOCKED
+    assert outcomes["ConfigMap/shop/a"].reason == (
+        f"needs {NS} (spec.why), which is not ready: is Pending"
+    )
+    assert parse_ref("ConfigMap/shop/a") not in world.attempts
+    assert outcomes["ConfigMap/shop/b"].result is Result.DONE
+
+
+def test_with_it_it_is(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    needs = replace(need(NS, ready=True, hard=True), must_be_ready=True)
+    running = start(step(NS), config_map("a", needs))
+    world.wait_for(lambda: world.attempts)
+    world.becomes(NS, "Active")
+    assert running.result()["ConfigMap/shop/a"].result is Result.DONE
+
+
 def test_the_latest_reason_is_given(world):
     claim = "PersistentVolumeClaim/shop/c"
     world.phases[parse_ref(claim)] = "Pending"
@@ -385,6 +420,95 @@ def test_a_class_that_cannot_be_read_does_not_stop_the_rest(world):
     assert outcomes[claim].result is Result.UNREADY
     assert outcomes[claim].reason == "storageclasses is forbidden"
     assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_the_end_does_not_wait_for_what_is_there_and_differs(world):
+    """It is not ours, and no step is left that needs it."""
+    claim = "PersistentVolumeClaim/shop/c"
+    world.script(claim, differs)
+    outcomes = start(step(claim), config_map("a"), timeout=3600).result()
+    assert outcomes[claim].result is Result.FAILED
+
+
+def test_an_end_that_turns_out_otherwise_is_told_again(world):
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases[parse_ref(claim)] = "Lost"
+    events: list[Any] = []
+    outcomes = run(step(claim), config_map("a"), emit=events.append)
+    told = [e.outcome for e in events if isinstance(e, StepEnded)]
+    assert [outcome.result for outcome in told if str(outcome.ref) == claim] == [
+        Result.DONE,
+        Result.UNREADY,
+    ]
+    assert told[-1] == outcomes[claim]
+    assert len(told) == 3
+
+
+# -- custom resources that report nothing ----------------------------------------------------------
+
+BOOK = "Book.shop.example/shop/b"
+SECOND = "Book.shop.example/shop/second"
+
+
+def test_what_reports_nothing_is_named_and_holds_nobody_that_does_not_need_it(world):
+    running = start(step(BOOK), step(SECOND), config_map("a", need(BOOK)), timeout=3600)
+    outcomes = running.result()
+    assert outcomes[BOOK].result is Result.UNOBSERVABLE
+    assert outcomes[BOOK].reason == "reports nothing to judge it by"
+    assert outcomes[SECOND].result is Result.UNOBSERVABLE
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_who_needs_it_ready_waits_for_a_word(world):
+    running = start(step(BOOK), config_map("a", need(BOOK, ready=True)), timeout=3600)
+    world.wait_for(lambda: world.attempts)
+    world.becomes(BOOK, "Fine")
+    assert running.thread.is_alive()
+    assert world.tried() == [BOOK]
+    world.becomes(BOOK, "True")
+    outcomes = running.result()
+    assert world.tried() == [BOOK, "ConfigMap/shop/a"]
+    assert outcomes[BOOK].result is Result.DONE
+
+
+def test_who_needs_many_of_them_goes_on_when_the_seconds_of_one_are_over(world, monkeypatch):
+    monkeypatch.setattr(awaiting, "SILENCE", 0.5)
+    books = [f"Book.shop.example/shop/{n}" for n in range(100)]
+    needs = [need(book, ready=True, hard=True) for book in books]
+    began = time.monotonic()
+    outcomes = run(*map(step, books), config_map("a", *needs), timeout=3600)
+    assert {outcomes[book].result for book in books} == {Result.UNOBSERVABLE}
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+    waited = world.times[parse_ref("ConfigMap/shop/a")][0] - began
+    assert 0.5 <= waited < 0.5 * len(books) / 4, "not one after the other"
+
+
+@pytest.mark.parametrize("witness", [SECOND, "Book.shop.example/bank/not-in-the-plan"])
+def test_where_somebody_reports_on_the_group_the_end_gives_it_time(world, witness):
+    """Whatever of it is in the cluster shows that somebody does."""
+    told = threading.Event()
+    over, waits = threading.Event(), threading.Event()
+
+    def until_told(each: Step, find_uid: Any) -> Act:
+        assert told.wait(30)
+        return world.make(each, find_uid)
+
+    def emit(event: Any) -> None:
+        if isinstance(event, StepEnded) and event.outcome.ref.name == "last":
+            over.set()
+        if isinstance(event, Waiting) and over.is_set():
+            waits.set()
+
+    world.script("ConfigMap/shop/last", until_told)
+    steps = [step(BOOK), step(SECOND), config_map("last")]
+    running = start(*steps, timeout=3600, emit=emit)
+    world.wait_for(lambda: len(world.attempts) == len(steps))
+    world.becomes(witness, "True")
+    told.set()
+    assert waits.wait(30), "every step has ended, and it goes on"
+    world.becomes(SECOND, "True")
+    world.becomes(BOOK, "True")
+    assert running.result()[BOOK].result is Result.DONE
 
 
 def test_only_kinds_that_become_ready_are_watched(world):
@@ -558,11 +682,15 @@ def test_an_object_that_is_made_and_cannot_be_linked_has_failed(world, monkeypat
     monkeypatch.setattr(executing, "relink", refused)
     world.script("ConfigMap/shop/child", without_its_owner)
     world.script("ConfigMap/shop/second", without_its_owner)
-    outcomes = run(config_map("child"), config_map("second"), config_map("other"))
+    events: list[Any] = []
+    steps = [config_map("child"), config_map("second"), config_map("other")]
+    outcomes = run(*steps, emit=events.append)
     child = outcomes["ConfigMap/shop/child"]
     assert child.result is Result.FAILED
     assert child.reason == "made, but not linked to its owner: ownerReferences is forbidden"
     assert child.seconds == 2.5
+    told = [e.outcome for e in events if isinstance(e, StepEnded)]
+    assert [each.result for each in told if each.ref == child.ref] == [Result.DONE, Result.FAILED]
     assert outcomes["ConfigMap/shop/second"].result is Result.FAILED
     assert outcomes["ConfigMap/shop/other"].result is Result.DONE
 

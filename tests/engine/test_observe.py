@@ -10,6 +10,7 @@ from gitops_dr.engine.observe import observe, running_images
 from gitops_dr.events import Advanced, PhaseEnded, PhaseStarted
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import ANY, Gap, Omission, Ref
+from gitops_dr.volumes.started_empty import NOTE
 
 
 def fingerprint(data: bytes) -> str:
@@ -221,6 +222,29 @@ def test_an_object_that_a_rule_leaves_out_still_owns_what_it_made(cluster, look,
     }
 
 
+def test_what_is_left_out_by_name_makes_nothing_again(cluster, look, make_live):
+    """A Secret is somebody's decision, not what each cluster makes for itself."""
+    cluster.serve("v1", "Secret", make_live("source", "shop"))
+    made = owned_by("v1", "Secret", "source")
+    cluster.serve("v1", "ConfigMap", make_live("made", "shop", metadata=made, data={"k": "v"}))
+    assert list(look().state.entries) == [config_map("made")]
+
+
+def test_a_claim_with_the_note_of_an_empty_volume_is_told(cluster, look, make_live):
+    noted = {"annotations": {NOTE: "true"}}
+    cluster.serve(
+        "v1",
+        "PersistentVolumeClaim",
+        make_live("empty", "shop", metadata=noted, spec={}),
+        make_live("full", "shop", spec={}),
+    )
+    cluster.serve("v1", "ConfigMap", make_live("other", "shop", metadata=noted))
+    found = look()
+    assert found.started_empty == {Ref("", "PersistentVolumeClaim", "shop", "empty")}
+    entry = found.state.entries[Ref("", "PersistentVolumeClaim", "shop", "empty")]
+    assert NOTE.encode() not in found.bodies[entry.fingerprint]
+
+
 def test_a_claim_is_kept_whoever_owns_it(cluster, look, make_live):
     cluster.serve("apps/v1", "StatefulSet", make_live("db", "shop"))
     claim = make_live("data", "shop", metadata=owned_by("apps/v1", "StatefulSet", "db"), spec={})
@@ -349,6 +373,27 @@ def test_the_digest_that_runs_is_told_by_the_reference_as_written():
     )
     pod["status"]["initContainerStatuses"] = [{"name": "init", "imageID": "busybox@sha256:3"}]
     assert list(running_images(pod)) == [("nginx:1", "sha256:1"), ("busybox", "sha256:3")]
+
+
+def test_the_digest_of_an_image_that_is_mounted_is_told_where_the_kubelet_tells_it():
+    mounts = [
+        {"name": "model", "volumeStatus": {"image": {"imageRef": "r.example/model@sha256:4"}}},
+        {"name": "rules", "volumeStatus": {}},
+        {"name": "tmp"},
+    ]
+    pod = pod_of(
+        {"name": "web", "image": "nginx:1"},
+        statuses=[{"name": "web", "imageID": "nginx@sha256:1", "volumeMounts": mounts}],
+        volumes=[
+            {"name": "model", "image": {"reference": "r.example/model:7"}},
+            {"name": "rules", "image": {"reference": "r.example/rules:7"}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    )
+    assert list(running_images(pod)) == [
+        ("nginx:1", "sha256:1"),
+        ("r.example/model:7", "sha256:4"),
+    ]
 
 
 def test_a_pod_that_has_not_started_runs_nothing():

@@ -1,5 +1,7 @@
 """From a recovery point and a cluster to a plan."""
 
+from dataclasses import replace
+
 import pytest
 from fake_api import reply
 
@@ -9,7 +11,9 @@ from gitops_dr.engine.prepare import plural_of, prepare, read_point
 from gitops_dr.errors import RepositoryError
 from gitops_dr.events import PhaseEnded
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.model import Ref, Resource
+from gitops_dr.model import Action, Ref, Resource
+from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
+from gitops_dr.volumes.started_empty import NOTE, with_note
 
 SETTINGS = "format: 1\nclusters:\n  prod:\n    context: fake\n"
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
@@ -123,6 +127,81 @@ def test_a_commit_without_an_export_is_no_point(save, where):
 )
 def test_the_plural_is_in_the_path(path, plural):
     assert plural_of(path) == plural
+
+
+# -- volumes that started empty --------------------------------------------------------------------
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+DATABASES = Resource("apps", "v1", "StatefulSet", "statefulsets", namespaced=True)
+CLAIM = Ref("", "PersistentVolumeClaim", "shop", "data-db-0")
+DATABASE = Ref("apps", "StatefulSet", "shop", "db")
+CLAIM_BODY = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data-db-0", "namespace": "shop", "labels": {"app": "db"}},
+    "spec": {"storageClassName": "fast"},
+}
+DATABASE_BODY = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "db", "namespace": "shop"},
+    "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]},
+}
+
+
+@pytest.fixture
+def empty(save, cluster, make_live):
+    """A commit with a database and its claim; a cluster that has both, the claim with a note."""
+    claim = with_note(CLAIM_BODY)
+    cluster.serve(
+        "v1",
+        "PersistentVolumeClaim",
+        make_live("data-db-0", "shop", metadata=claim["metadata"], spec=claim["spec"]),
+        make_live("not-in-git", "shop", metadata={"annotations": {NOTE: "true"}}, spec={}),
+    )
+    live = make_live("db", "shop", spec=DATABASE_BODY["spec"])
+    cluster.serve("apps/v1", "StatefulSet", live)
+    kinds = ((CLAIMS, 1), (DATABASES, 1))
+    folder = "clusters/prod/namespaces/shop"
+    save(
+        {
+            "gitops-dr.yaml": SETTINGS,
+            f"clusters/prod/{COVERAGE}": write_coverage(Coverage("source", "v1.37.2", kinds)),
+            f"{folder}/persistentvolumeclaims/data-db-0.yaml": canonical(CLAIM_BODY),
+            f"{folder}/statefulsets.apps/db.yaml": canonical(DATABASE_BODY),
+        }
+    )
+
+
+def of(**parts):
+    return Intent(Selection(**parts))
+
+
+@pytest.mark.parametrize(
+    "intent",
+    [
+        EVERYTHING,
+        of(namespaces=frozenset({"shop"})),
+        of(labels=(("app", "db"),)),
+        of(refs=frozenset({CLAIM})),
+        of(refs=frozenset({DATABASE})),
+    ],
+    ids=["everything", "its namespace", "its label", "itself", "what needs it"],
+)
+def test_a_volume_that_started_empty_is_a_gap_of_whatever_it_belongs_to(where, empty, intent):
+    prepared = prepare(where, intent=intent)
+    assert prepared.planned.plan.steps == ()
+    (gap,) = prepared.planned.gaps
+    assert gap.ref == CLAIM
+    assert prepared.chosen >= {CLAIM}
+    assert DATABASE not in prepared.chosen, "it does not differ"
+    accepted = prepare(where, intent=replace(intent, accept_empty_volumes=True)).planned
+    assert accepted.gaps == ()
+    assert [(step.ref, step.action) for step in accepted.plan.steps] == [(CLAIM, Action.CONFIGURE)]
+
+
+def test_and_no_gap_of_another_part(where, empty):
+    assert prepare(where, intent=of(labels=(("app", "web"),))).planned.gaps == ()
 
 
 # -- what the target cannot take -------------------------------------------------------------------

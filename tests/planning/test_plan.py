@@ -7,6 +7,7 @@ from typing import Any
 from gitops_dr.model import (
     Action,
     Difference,
+    EmptyVolume,
     Entry,
     FieldChange,
     Gap,
@@ -41,6 +42,7 @@ def plan(
     observed: State | None = None,
     others: Iterable[Difference] = (),
     accept_empty_volumes: bool = False,
+    started_empty: Iterable[str] = (),
 ) -> Plan:
     facts = {parse_ref(ref): collect(parse_ref(ref), body, "x") for ref, body in missing.items()}
     differences = [Difference(ref, Presence.MISSING, "path") for ref in facts]
@@ -50,6 +52,7 @@ def plan(
         [*differences, *others],
         facts,
         Intent(accept_empty_volumes=accept_empty_volumes),
+        started_empty=[parse_ref(ref) for ref in started_empty],
     )
 
 
@@ -115,6 +118,50 @@ def test_a_claim_starts_empty_unless_something_brings_its_data_or_that_is_accept
     source = {"kind": "VolumeSnapshot", "name": "s"}
     restored = {claim: {"spec": {"dataSource": source}}, **NAMESPACE}
     assert plan(restored).gaps == ()
+    noted = {at: plan(body).steps[1].empty_volume for at, body in enumerate((empty, restored))}
+    assert noted == {0: EmptyVolume.NOTED, 1: None}
+    assert plan(empty, accept_empty_volumes=True).steps[1].empty_volume is None
+
+
+CLAIM = "PersistentVolumeClaim/shop/data"
+
+
+def test_a_claim_that_started_empty_stays_a_gap_until_that_is_accepted() -> None:
+    started = {"desired": state([CLAIM]), "observed": state([CLAIM]), "started_empty": [CLAIM]}
+    made = plan({}, **started)
+    assert made.steps == ()
+    (gap,) = made.gaps
+    assert gap.ref == parse_ref(CLAIM)
+    assert "started empty in an earlier run" in gap.reason
+    assert "--accept-empty-volumes" in gap.reason
+    made = plan({}, **started, accept_empty_volumes=True)
+    assert made.gaps == ()
+    (step,) = made.steps
+    assert (step.ref, step.action) == (parse_ref(CLAIM), Action.CONFIGURE)
+    assert step.empty_volume is EmptyVolume.ACCEPTED
+
+
+def test_accepting_an_empty_volume_overwrites_nothing() -> None:
+    """A claim that differs has a step of its own, and is accepted once it does not."""
+    change = FieldChange("metadata.labels.a", "replace", old="1", new="2")
+    differs = Difference(parse_ref(CLAIM), Presence.MODIFIED, "path", (change,))
+    made = plan(
+        {},
+        desired=state([CLAIM]),
+        observed=state([CLAIM]),
+        others=[differs],
+        started_empty=[CLAIM],
+        accept_empty_volumes=True,
+    )
+    assert [(step.action, step.empty_volume) for step in made.steps] == [(Action.SKIP, None)]
+
+
+def test_whether_an_empty_volume_is_noted_makes_another_plan() -> None:
+    empty = {CLAIM: {"spec": {}}, **NAMESPACE}
+    digests = {
+        digest(plan(empty, accept_empty_volumes=accepted), "c", "u") for accepted in (True, False)
+    }
+    assert len(digests) == 2
 
 
 def test_a_secret_left_out_by_policy_is_a_gap_that_names_who_needs_it() -> None:

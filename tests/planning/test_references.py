@@ -209,7 +209,7 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "StatefulSet.apps/shop/db",
         {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}},
-        "PersistentVolumeClaim/shop/data-db-*",
+        "PersistentVolumeClaim/shop/data-db-* hard",
     ),
     (
         "StatefulSet.apps/shop/db",
@@ -253,12 +253,12 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
     (
         "PersistentVolumeClaim/shop/c",
         {"spec": {"dataSource": {"kind": "VolumeSnapshot", "name": "s"}}},
-        f"VolumeSnapshot.{SNAPSHOT}/shop/s ready",
+        f"VolumeSnapshot.{SNAPSHOT}/shop/s ready hard must_be_ready",
     ),
     (
         "PersistentVolumeClaim/shop/c",
         {"spec": {"dataSourceRef": {"kind": "VolumeSnapshot", "name": "s", "namespace": "x"}}},
-        f"VolumeSnapshot.{SNAPSHOT}/x/s ready",
+        f"VolumeSnapshot.{SNAPSHOT}/x/s ready hard must_be_ready",
     ),
     *(
         (
@@ -411,7 +411,8 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
 def test_a_field_refers_to(ref: str, body: dict[str, Any], expected: str) -> None:
     name, *flags = expected.split(" ")
     needs = found(ref, body)
-    assert [flag for flag in ("ready", "hard") if getattr(needs[name], flag)] == flags
+    known = ("ready", "hard", "must_be_ready")
+    assert [flag for flag in known if getattr(needs[name], flag)] == flags
     assert set(needs) - {name} <= BACKGROUND
 
 
@@ -510,6 +511,7 @@ NEEDS = st.builds(
     ready=st.booleans(),
     hard=st.booleans(),
     why=st.sampled_from("xyz"),
+    must_be_ready=st.booleans(),
 )
 
 
@@ -518,6 +520,7 @@ def test_the_stronger_need_asks_for_both(one: Need, other: Need) -> None:
     both = stronger(one, other)
     assert both == stronger(other, one)
     assert (both.ready, both.hard) == (one.ready or other.ready, one.hard or other.hard)
+    assert both.must_be_ready == (one.must_be_ready or other.must_be_ready)
 
 
 JSON = st.recursive(

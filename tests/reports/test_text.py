@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitops_dr.reports.text import count, listing, shown, table
+from gitops_dr.reports.text import (
+    brief,
+    count,
+    listing,
+    shorten,
+    shown,
+    shown_halves,
+    shown_line,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +51,20 @@ def test_nothing_invisible_is_left_and_it_can_be_written(text: str) -> None:
     assert not {unicodedata.category(c) for c in out} & {"Cc", "Cs", "Zl", "Zp"}
     assert not {unicodedata.bidirectional(c) for c in out} & {"RLO", "LRO", "RLE", "LRE", "RLI"}
     assert out.splitlines() in ([], [out])
+
+
+def test_tabs_of_a_line_and_all_but_halves_stay_where_they_may() -> None:
+    assert shown_line("a\tb\x1b\n") == "a\tb\\u001b\\u000a"
+    assert shown_halves("a\tb\x1b\ud800😀") == "a\tb\x1b\\ud800😀"
+
+
+def test_what_is_too_long_is_cut_after_it_was_shown() -> None:
+    assert shorten("abc", 3) == "abc"
+    assert shorten("abcd", 3) == "ab…"
+    assert brief("abcd", 4) == "abcd"
+    assert brief("\x1bcd", 5) == "\\u00…"
+    assert brief("x" * 10, 5) == "xxxx…"
+    assert brief(12345, 3) == "12…"
 
 
 def test_one_and_many() -> None:

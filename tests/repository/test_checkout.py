@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,32 @@ def test_half_a_file_of_a_killed_run_is_cleared(killed, files):
     (repo.root / "c/f/.gitops-dr.tmp").write_bytes(b"half")
     assert finish_interrupted_checkout(repo) == ()
     assert files(repo) == NEW | FOREIGN
+
+
+@pytest.mark.parametrize("half", [b"", b"o", b"on"])
+def test_the_beginning_of_a_new_file_is_completed(killed, files, plain, half):
+    repo, _ = killed("branch")
+    (repo.root / "c/f").mkdir()
+    (repo.root / "c/f/1").write_bytes(half)
+    assert finish_interrupted_checkout(repo) == ()
+    assert files(repo) == NEW | FOREIGN
+    assert plain(repo, "status", "--porcelain") == "?? c/d/"
+
+
+@pytest.mark.parametrize("theirs", [b"two", b"ones", b"on\0"])
+def test_any_other_file_in_its_place_is_kept(killed, files, theirs):
+    repo, _ = killed("branch")
+    (repo.root / "c/f").mkdir()
+    (repo.root / "c/f/1").write_bytes(theirs)
+    assert finish_interrupted_checkout(repo) == ("c/f/1",)
+    assert files(repo) == NEW | FOREIGN | {"c/f/1": theirs}
+
+
+def test_the_beginning_of_a_file_that_was_there_is_somebodys_work(killed, files):
+    repo, _ = killed("branch")
+    (repo.root / "c/edit").write_bytes(b"n")
+    assert finish_interrupted_checkout(repo) == ("c/edit",)
+    assert files(repo) == NEW | FOREIGN | {"c/edit": b"n"}
 
 
 @pytest.mark.parametrize("step", AFTER_THE_BRANCH)
@@ -251,6 +278,40 @@ def test_writing_through_a_link_fails_and_leaves_nothing(tmp_path):
     with pytest.raises(RepositoryError, match="link"):
         worktree.remove(root, "link/kept")
     assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
+def test_a_fresh_file_replaces_nobodys(tmp_path):
+    (tmp_path / "a").write_bytes(b"theirs")
+    with pytest.raises(RepositoryError, match="a: File exists"):
+        list(worktree.write(tmp_path, [("a", b"ours", False)], fresh=True))
+    assert (tmp_path / "a").read_bytes() == b"theirs"
+
+
+def test_folders_are_found_again_in_any_order(tmp_path):
+    paths = ["a/b/c/1", "a/b/2", "a/3", "4", "a/b/c/5", "d/e/6", "a/b/7", "ab/8"]
+    files = [(path, path.encode(), False) for path in paths]
+    assert list(worktree.write(tmp_path, files, fresh=True)) == paths
+    assert dict(worktree.contents(tmp_path, paths)) == {path: path.encode() for path in paths}
+    missing = ["a/x/y/1", "a/b/c/d", "x", "a/b/2/y"]
+    found = dict(worktree.contents(tmp_path, [*missing, *paths]))
+    assert [found[path] for path in missing] == [None, None, None, worktree.Obstacle.OBSTACLE]
+    assert found["a/b/7"] == b"a/b/7"
+    for path in paths:
+        worktree.remove(tmp_path, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_descriptor_is_left_open(tmp_path):
+    before = len(list(Path("/dev/fd").iterdir()))
+    (tmp_path / "file").write_bytes(b"1")
+    paths = ["a/b/1", "file/x", "nothing/at/all", "a/2"]
+    list(worktree.write(tmp_path, [("a/b/1", b"1", False)]))
+    list(worktree.contents(tmp_path, paths))
+    next(iter(worktree.contents(tmp_path, paths)))
+    with pytest.raises(RepositoryError):
+        list(worktree.write(tmp_path, [("a/2", b"1", False), ("file/x", b"1", False)]))
+    worktree.remove(tmp_path, "a/b/1")
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):

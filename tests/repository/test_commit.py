@@ -37,6 +37,22 @@ def test_an_equal_tree_makes_no_commit(repo, save):
     assert {path.name for path in (repo.git_dir / "gitops-dr").iterdir()} == {"lock"}
 
 
+def test_what_somebody_made_executable_stays_so(repo, save, files, plain):
+    save(repo, {"run": b"1", "other": b"1"})
+    plain(repo, "update-index", "--chmod=+x", "run")
+    plain(repo, "commit", "-qm", "x")
+    plain(repo, "reset", "-q", "--hard")
+    assert not save(repo, {"run": b"1"}).created, "the mode alone is no change"
+    assert save(repo, {"run": b"2", "other": b"2", "new": b"2"}).created
+    assert files(repo) == {"run": b"2", "other": b"2", "new": b"2"}
+    modes = {
+        line.split()[3]: line.split()[0] for line in plain(repo, "ls-files", "-s").splitlines()
+    }
+    assert modes == {"run": "100755", "other": "100644", "new": "100644"}
+    assert os.access(repo.root / "run", os.X_OK)
+    assert plain(repo, "status", "--porcelain") == ""
+
+
 def test_a_file_and_a_folder_of_one_name_are_never_swapped_in_one_commit(repo, save, files):
     save(repo, {"a/b": b"1"})
     with pytest.raises(RefusedError, match="a: "):
@@ -72,6 +88,63 @@ def test_the_author_may_come_from_the_environment(repo, save, plain, monkeypatch
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ci@example.com")
     save(repo, {"a": b"1"})
     assert plain(repo, "log", "-1", "--format=%an %ae %cn") == "CI ci@example.com gitops-dr"
+
+
+def test_time_and_odd_characters_of_a_name_are_as_git_has_them(repo, save, plain, monkeypatch):
+    monkeypatch.setenv("GIT_AUTHOR_NAME", " <Ana> Ü\n")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ana@example.com")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2024-02-29T12:00:00 +0530")
+    made = save(repo, {"a": b"1"}).id
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2024-02-29T12:00:00 +0530")
+    tree = plain(repo, "rev-parse", f"{made}^{{tree}}")
+    other = plain(repo, "commit-tree", "-m", "x", tree)
+    who = "%an <%ae> %ai"
+    assert plain(repo, "log", "-1", f"--format={who}", made) == plain(
+        repo, "log", "-1", f"--format={who}", other
+    )
+    assert plain(repo, "log", "-1", "--format=%ai") == "2024-02-29 12:00:00 +0530"
+
+
+def test_the_only_ref_is_the_branch_at_any_time(repo, save, plain):
+    seen = set()
+
+    def look(step):
+        seen.update(plain(repo, "for-each-ref", "--format=%(refname)").split())
+
+    save(repo, {"a": b"1"}, failpoint=look)
+    save(repo, {"a": None, "b": b"2"}, failpoint=look)
+    look("end")
+    assert seen == {"refs/heads/main"}
+    assert not (repo.git_dir / "logs/refs/gitops-dr").exists()
+    assert plain(repo, "fsck", "--strict", "--no-dangling") == ""
+
+
+NAMES = ['"quoted".yaml', "two\nlines", " space ", "ü", "a b", "'", "tab\t", "M 100644", "*", "[a]"]
+
+
+def test_paths_are_what_they_are(repo, save, files, plain):
+    changes = {f"{name}/{name}": name.encode() for name in NAMES}
+    save(repo, changes)
+    assert files(repo) == changes
+    assert plain(repo, "status", "--porcelain") == ""
+    save(repo, dict.fromkeys(changes))
+    assert files(repo) == {}
+    assert plain(repo, "ls-tree", "HEAD") == ""
+
+
+def test_names_that_differ_in_case_only_are_two(repo, save, plain):
+    plain(repo, "config", "core.ignoreCase", "true")
+    save(repo, {"C/a": b"1", "c/A": b"2", "c/a": b"3"})
+    save(repo, {"c/a": b"4"})
+    assert plain(repo, "ls-tree", "-r", "--name-only", "HEAD").split() == ["C/a", "c/A", "c/a"]
+    assert plain(repo, "show", "HEAD:C/a") == "1"
+
+
+def test_a_folder_is_no_file_to_delete(repo, save, files, plain, tmp_path):
+    first = save(repo, {"c/a": b"1"})
+    plain(tmp_path, "clone", "-q", "--bare", "repo", "bare.git")
+    bare = open_repository(tmp_path / "bare.git")
+    assert save(bare, {"c": None}) == module.Commit(first.id, created=False)
 
 
 def test_the_guard_sees_everything_and_stops_everything(repo, save, files):
@@ -288,6 +361,23 @@ def test_a_full_disk_is_named_and_the_rest_finished_later(repo, save, files, mon
     assert files(repo) == {"d/a": b"2", "d/b": b"1"}
     save(repo, {})
     assert files(repo) == {"d/a": b"2", "d/b": b"2"}
+
+
+def test_a_new_file_that_does_not_fit_is_not_left_there(repo, save, files, monkeypatch):
+    write = os.write
+
+    def full(file, data):
+        if bytes(data).startswith(b"second half"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data[:10])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(RepositoryError, match="d/b: No space left on device"):
+            save(repo, {"d/a": b"1", "d/b": b"first halfsecond half"})
+    assert files(repo) == {"d/a": b"1"}
+    save(repo, {})
+    assert files(repo) == {"d/a": b"1", "d/b": b"first halfsecond half"}
 
 
 def test_thousands_of_files_and_a_big_one(repo, save, files, plain):

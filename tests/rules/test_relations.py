@@ -1,5 +1,6 @@
 """What owners and autoscalers mean for an object, and who is an orphan."""
 
+import copy
 import time
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from gitops_dr.rules.relations import (
     apply_autoscaler,
     controller_owner,
     generated_omission,
+    keep_scale,
     note_autoscaler,
     orphans,
 )
@@ -159,3 +161,21 @@ def test_an_autoscaler_without_a_target_scales_nothing(body: Any) -> None:
     facts = RelationFacts()
     note_autoscaler(body, facts)
     assert facts.autoscaled == set()
+
+
+@pytest.mark.parametrize(
+    ("spec", "recorded", "expected"),
+    [
+        pytest.param({"replicas": 5}, {"replicas": 3}, {"replicas": 3}, id="another number"),
+        pytest.param({"replicas": 5}, {}, {}, id="left to an autoscaler"),
+        pytest.param({"replicas": 5}, {"replicas": 0}, {"replicas": 0}, id="none"),
+        pytest.param({"replicas": 3}, {"replicas": 3}, None, id="the same"),
+        pytest.param({"paused": True}, {"replicas": 3}, None, id="it has none"),
+        pytest.param(None, {"replicas": 3}, None, id="no spec"),
+    ],
+)
+def test_the_scale_that_is_recorded_is_kept(spec: Any, recorded: Any, expected: Any) -> None:
+    body = {} if spec is None else {"spec": {"x": 1, **spec}}
+    wanted = copy.deepcopy(body) if expected is None else {"spec": {"x": 1, **expected}}
+    assert keep_scale(body, {"spec": recorded}) is (expected is not None)
+    assert body == wanted

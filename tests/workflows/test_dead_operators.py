@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gitops_dr.cluster.discover import silence
 from gitops_dr.events import Waiting
 from gitops_dr.model import Action, Entry, Gap, Outcome, Ref, Result, State
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
@@ -13,7 +14,7 @@ from gitops_dr.workflows import rebuild as workflow
 DATABASE = Ref("postgresql.cnpg.io", "Cluster", "shop", "db")
 CACHE = Ref("redis.example.com", "Cache", "shop", "cache")
 API_SERVICE = Ref("apiregistration.k8s.io", "APIService", "", "v1beta1.metrics.k8s.io")
-METRICS = Gap(Ref("metrics.k8s.io", "*", "", "*"), "its API service does not answer")
+METRICS = silence("v1beta1.metrics.k8s.io")
 POD, SERVICE = ("", "Pod"), ("", "Service")
 CERTIFICATE = ("cert-manager.io", "Certificate")
 RECORDED = {DATABASE: (POD, SERVICE), CACHE: (POD,)}
@@ -29,6 +30,7 @@ class Target:
         self.now = 0.0
         self.looks = 0
         self.seconds = seconds
+        self.silent = METRICS
         self.events: list[Any] = []
         patch.setattr(
             workflow, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.rest)
@@ -38,7 +40,7 @@ class Target:
     def rest(self, seconds: float) -> None:
         self.now += seconds
 
-    def examine(self, connection: Any, identity: Any, _tree: Any, *, emit: Any) -> Any:
+    def examine(self, connection: Any, identity: Any, _tree: Any, **_options: Any) -> Any:
         assert (connection, identity) == ("the connection", "the target")
         self.looks += 1
         self.now += 1.0
@@ -46,7 +48,7 @@ class Target:
             DATABASE: self.so_far(pod=POD, service=SERVICE, certificate=CERTIFICATE),
             CACHE: self.so_far(cache_pod=POD),
         }
-        gaps = () if self.is_there("metrics") else (METRICS,)
+        gaps = () if self.is_there("metrics") else (self.silent,)
         entries = {ref: Entry("f", "p", "v1") for ref in made}
         observation = SimpleNamespace(state=State(entries, gaps=gaps), generated=made)
         return SimpleNamespace(observation=observation, differences=(), equal=self.looks)
@@ -72,11 +74,15 @@ class Target:
             connection="the connection",
             resources={},
             chosen=chosen,
+            bodies=None,
+            aim=None,
+            trusted=(),
             examined=SimpleNamespace(recorded=SimpleNamespace(tree=tree, bodies=None)),
             planned=SimpleNamespace(
                 goal=SimpleNamespace(target="the target"),
                 plan=SimpleNamespace(omissions=()),
                 gaps=(),
+                blocked=(),
             ),
         )
         self.patch.setattr(workflow, "prepare", lambda *_, **__: prepared)
@@ -153,6 +159,23 @@ def test_discovery_is_given_a_moment_to_find_an_api_that_has_just_come(monkeypat
 def test_an_api_that_did_not_come_is_not_waited_for(monkeypatch, outcomes):
     target = Target(monkeypatch, metrics=NEVER)
     assert target.rebuild(*outcomes) == (METRICS,)
+    assert target.looks == 1
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [
+        silence("v1beta2.metrics.k8s.io"),
+        silence("v1beta1.custom.metrics.k8s.io"),
+        Gap(Ref("metrics.k8s.io", "PodMetrics", "", "*"), "not you"),
+    ],
+    ids=["another version", "another group", "a kind of it"],
+)
+def test_another_that_does_not_answer_is_not_waited_for(monkeypatch, gap):
+    """One that has just come is no reason to wait for one that is dead, though of its group."""
+    target = Target(monkeypatch, metrics=NEVER)
+    target.silent = gap
+    assert target.rebuild(made(Result.DONE)) == (gap,)
     assert target.looks == 1
 
 

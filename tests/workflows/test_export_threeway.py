@@ -48,6 +48,44 @@ def exit_code(result: Exported) -> ExitCode:
     return report.exit_code(result)
 
 
+# -- what nobody can tell ---------------------------------------------------------------------
+
+
+def test_while_autoscalers_cannot_be_listed_no_scale_goes_into_git(repo, cluster):
+    """The cluster in memory has no Deployments; what has replicas is treated alike."""
+    scaled = config_map("scaled", v="1")
+    cluster.put(scaled | {"spec": {"replicas": 2}})
+    assert export(Where(repo)).created
+    cluster.gaps.append(Gap(Ref("autoscaling", "HorizontalPodAutoscaler", "", ANY), "not you"))
+    cluster.put(scaled | {"spec": {"replicas": 5}}, config_map("a", v="2"))
+    result = export(Where(repo))
+    assert result.written == (
+        "namespaces/shop/configmaps/a.yaml",
+        "recovery/coverage.yaml",
+    )
+    assert exit_code(result) is ExitCode.PARTIAL
+    cluster.gaps.clear()
+    export(Where(repo))
+    assert "replicas: 5" in (repo / MAPS / "scaled.yaml").read_text()
+
+
+def test_nor_is_a_scale_undone_that_was_merged_meanwhile(repo, cluster):
+    scaled = config_map("scaled", v="1")
+    cluster.put(scaled | {"spec": {"replicas": 2}})
+    assert export(Where(repo)).created
+    cluster.gaps.append(Gap(Ref("autoscaling", "HorizontalPodAutoscaler", "", ANY), "not you"))
+    (repo / MAPS / "scaled.yaml").write_bytes(canonical(scaled | {"spec": {"replicas": 5}}))
+    commit_all(repo, "Scale it")
+    cluster.put(scaled | {"spec": {"replicas": 3}})
+    for _ in range(2):
+        result = export(Where(repo))
+        assert standing(result.pending) == [("scaled", Change.EDITED, Change.NONE)]
+    cluster.gaps.clear()
+    cluster.put(scaled | {"spec": {"replicas": 2}})
+    assert standing(export(Where(repo)).pending) == [("scaled", Change.EDITED, Change.NONE)]
+    assert "replicas: 5" in (repo / MAPS / "scaled.yaml").read_text()
+
+
 # -- whose change was it ----------------------------------------------------------------------
 
 

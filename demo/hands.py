@@ -1,0 +1,66 @@
+"""What different people do to a running shop behind Git's back, each under a name of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gitops_dr import lab
+from gitops_dr.cluster.connect import Connection
+
+LEDGER = ("orders", "data-ledger-db-0")
+"""Namespace and claim of the shop's ledger."""
+
+_STRATEGIC = "application/strategic-merge-patch+json"
+_MERGE = "application/merge-patch+json"
+
+
+def scale_the_api(connection: Connection) -> None:
+    """Somebody needs more of it tonight."""
+    path = "/apis/apps/v1/namespaces/orders/deployments/api/scale"
+    _patch(connection, path, "kubectl-scale", {"spec": {"replicas": 3}}, _MERGE)
+
+
+def add_a_variable(connection: Connection) -> None:
+    """Somebody looks for a fault, and forgets to clear up."""
+    path = "/apis/apps/v1/namespaces/orders/deployments/api"
+    container = _containers(connection, path)[0]["name"]
+    variable = {"name": "LOG_LEVEL", "value": "debug"}
+    pod = {"spec": {"containers": [{"name": container, "env": [variable]}]}}
+    _patch(connection, path, "kubectl-edit", {"spec": {"template": pod}}, _STRATEGIC)
+
+
+def delete_a_config_map(connection: Connection) -> None:
+    """Somebody takes it for a leftover."""
+    connection.request("DELETE", "/api/v1/namespaces/orders/configmaps/report-script")
+
+
+def ledger_file(name: str) -> Path:
+    """The ledger in the volume of a lab."""
+    return lab.volume(name, *LEDGER) / "ledger.csv"
+
+
+def write_ledger(name: str, text: str) -> None:
+    """Write into the ledger's volume, as the program in the pod would."""
+    ledger_file(name).write_text(text)
+
+
+def _containers(connection: Connection, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = connection.json("GET", path)["spec"]["template"]["spec"][
+        "containers"
+    ]
+    return found
+
+
+def _patch(
+    connection: Connection, path: str, manager: str, body: dict[str, Any], content_type: str
+) -> None:
+    connection.request(
+        "PATCH",
+        path,
+        query={"fieldManager": manager},
+        body=orjson.dumps(body),
+        content_type=content_type,
+    )

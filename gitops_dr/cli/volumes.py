@@ -1,0 +1,169 @@
+"""``gitops-dr volumes``: flags to the workflows, their results to reports."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gitops_dr.cli import options
+from gitops_dr.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gitops_dr.cli.progress import Progress
+    from gitops_dr.engine.capture import InScope
+    from gitops_dr.model import Ref
+    from gitops_dr.results import Pruned
+    from gitops_dr.workflows.volumes_prune import Confirm
+
+app = typer.Typer(help="The data in persistent volumes.", no_args_is_help=True)
+
+
+@app.command(name="list")
+def list_volumes(
+    *,
+    repo: options.Repo = Path(),
+    cluster: options.Cluster = None,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    output: options.Output = options.OutputFormat.TABLE,
+) -> int:
+    """List every claim with its newest snapshot, and why it is not protected if it is not.
+
+    Exits 3 if a claim is not protected.
+    """
+    from gitops_dr.reports.volumes import LIST_FORMATS, list_exit_code
+    from gitops_dr.workflows.volumes_list import volumes
+
+    found = volumes(options.where(repo, cluster, context, kubeconfig))
+    print(LIST_FORMATS[output](found, datetime.now(UTC)))
+    return list_exit_code(found)
+
+
+@app.command(name="snapshot")
+def snapshot(
+    claim: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAMESPACE/CLAIM]...", help="Only these claims."),
+    ] = None,
+    *,
+    repo: options.Repo = Path(),
+    cluster: options.Cluster = None,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAME", help="Only this namespace. Repeat."),
+    ] = None,
+    selector: options.Selector = None,
+    snapshot_timeout: options.SnapshotTimeout = 300.0,
+    output: options.Output = options.OutputFormat.TABLE,
+    quiet: options.Quiet = False,
+) -> int:
+    """Add a recovery point for which some claims are captured.
+
+    It is an export with the snapshots of the claims that are named, of all if none are. The others
+    keep the snapshots that they have. Exits as export does.
+    """
+    from gitops_dr.cli.progress import Progress
+    from gitops_dr.reports import export as report
+    from gitops_dr.workflows.export import export
+
+    in_scope = _scope(claim or (), namespace or (), selector)
+    progress = Progress(quiet=quiet)
+    with progress.showing():
+        result = export(
+            options.where(repo, cluster, context, kubeconfig),
+            volumes=in_scope,
+            snapshot_timeout=snapshot_timeout,
+            emit=progress,
+        )
+    print(report.FORMATS[output](result, progress.seconds))
+    return report.exit_code(result)
+
+
+@app.command(name="prune")
+def prune(
+    *,
+    repo: options.Repo = Path(),
+    cluster: options.Cluster = None,
+    context: options.Context = None,
+    kubeconfig: options.Kubeconfig = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go and what is kept; delete nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: options.Output = options.OutputFormat.TABLE,
+    quiet: options.Quiet = False,
+) -> int:
+    """Delete the snapshots that volumes.keep in gitops-dr.yaml does not keep.
+
+    Never the newest ready one of a claim, never one of a tagged recovery point. A commit says that
+    they are gone before they are. Exits 3 if one could not be deleted; the next run tries again.
+    """
+    from gitops_dr.cli.progress import Progress
+    from gitops_dr.reports.volumes import PRUNE_FORMATS, pruned_exit_code
+    from gitops_dr.workflows.volumes_prune import prune as run
+
+    progress = Progress(quiet=quiet)
+    with progress.showing():
+        result = run(
+            options.where(repo, cluster, context, kubeconfig),
+            _confirm(progress, yes=yes),
+            dry_run=dry_run,
+            emit=progress,
+        )
+    print(PRUNE_FORMATS[output](result))
+    return pruned_exit_code(result)
+
+
+def _scope(
+    claims: list[str] | tuple[()], namespaces: list[str] | tuple[()], selector: str | None
+) -> InScope:
+    """Which claims are meant. Raises ``UsageError`` for what is no such."""
+    from gitops_dr.manifests.selector import parse_labels
+
+    named = set()
+    for text in claims:
+        namespace, slash, name = text.partition("/")
+        if not (namespace and slash and name) or "/" in name:
+            raise UsageError(f"{text}: not NAMESPACE/CLAIM")
+        named.add((namespace, name))
+    try:
+        requirements = parse_labels(selector) if selector else ()
+    except ValueError as error:
+        raise UsageError(f"--selector: {error}") from error
+
+    def in_scope(ref: Ref, labels: Mapping[str, str]) -> bool:
+        return (
+            (not named or (ref.namespace, ref.name) in named)
+            and (not namespaces or ref.namespace in namespaces)
+            and all(one.holds(labels) for one in requirements)
+        )
+
+    return in_scope
+
+
+def _confirm(progress: Progress, *, yes: bool) -> Confirm:
+    from gitops_dr.reports.volumes import pruned_as_table
+
+    def confirm(found: Pruned) -> None:
+        if yes or not (found.going or found.left_over):
+            return
+        with progress.paused():
+            print(pruned_as_table(found), file=sys.stderr)
+            if not sys.stdin.isatty():
+                raise RefusedError(
+                    f"prune of {found.cluster}: nobody is here to confirm it",
+                    hint="say --yes, or run it on a terminal",
+                )
+            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
+            if sys.stdin.readline().strip() != "yes":
+                raise RefusedError("prune: not confirmed", hint="nothing was deleted")
+
+    return confirm

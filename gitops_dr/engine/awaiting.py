@@ -1,0 +1,143 @@
+"""Keeps account of what was written and is not known to be ready yet. No I/O: it is told the time.
+
+What reports nothing is neither: a step that needs it ready waits some seconds for a first word, and
+so does the end where somebody reports on others of its group; then it is named as not observable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from gitops_dr.model import Outcome, Ref, Result
+from gitops_dr.readiness import Readiness
+
+SILENCE = 10.0
+"""Seconds after which nobody waits any more for the first word of a custom resource."""
+
+
+@dataclass(slots=True)
+class Awaiting:
+    """The objects that steps and the end of an execution wait for.
+
+    All times are monotonic seconds; each object has its own clock, from when it was written.
+    """
+
+    timeout: float
+    """Seconds that an object may take to become ready."""
+    _last: dict[Ref, Readiness] = field(default_factory=dict)
+    _written: dict[Ref, float] = field(default_factory=dict)
+    _open: dict[Ref, None] = field(default_factory=dict)
+    """Those that somebody may wait for, in the order in which they were written."""
+    _silent: dict[Ref, None] = field(default_factory=dict)
+    """Those that report nothing so far, whether anybody waits for them or not."""
+    _given_up: set[Ref] = field(default_factory=set)
+    _not_ours: set[Ref] = field(default_factory=set)
+    _spoken: dict[str, float] = field(default_factory=dict)
+    """API groups on whose objects somebody reports, and when that was first seen."""
+    _news: dict[str, float] = field(default_factory=dict)
+    """API groups, and when something was last seen to change in one."""
+
+    def written(self, ref: Ref, found: Readiness, now: float, *, ours: bool = True) -> None:
+        """Take in an object that is there, ``found`` as its write or its read gave it.
+
+        ``ours``: the step did what it was to do. Steps may need what is not ours to be ready, but
+        the end does not wait for it.
+        """
+        # The watch may have been faster; what it saw is newer.
+        last = self._last.setdefault(ref, found)
+        self._written[ref] = now
+        if not ours:
+            self._not_ours.add(ref)
+        self._hear(ref, last, now)
+        if not (last.ready and last.observable):
+            self._open[ref] = None
+
+    def seen(self, ref: Ref, found: Readiness, now: float) -> bool:
+        """Take in what a watch has seen; returns whether it is now ready and was waited for."""
+        was = self._last.get(ref)
+        self._last[ref] = found
+        if was is not None and was != found:
+            self._news[ref.group] = now
+        self._hear(ref, found, now)
+        if found.ready and found.observable:
+            waited_for = ref in self._open
+            self._open.pop(ref, None)
+            return waited_for
+        if not found.ready and ref in self._given_up and was is not None and not was.observable:
+            # It has a controller after all, and that one says what is lacking.
+            self._given_up.discard(ref)
+            self._open[ref] = None
+        return False
+
+    def waits(self, ref: Ref) -> bool:
+        """Whether a step that needs the object ready still has to wait."""
+        return ref in self._open
+
+    def lacks(self, ref: Ref) -> str:
+        """What an object lacks that nobody waits for any more; empty if nothing says so."""
+        last = self._last.get(ref)
+        return last.reason if ref in self._given_up and last and not last.ready else ""
+
+    def give_up(self, now: float) -> list[Ref]:
+        """Stop waiting for those whose time is over, or that will never be ready; returns them."""
+        late = [ref for ref in self._open if self._is_late(ref, now)]
+        for ref in late:
+            del self._open[ref]
+            self._given_up.add(ref)
+        return late
+
+    def holds_the_end(self, now: float) -> bool:
+        """Whether the end would come too early: something may still become ready, or report."""
+        return any(True for _ in self._unsettled(now))
+
+    def first(self, now: float) -> tuple[Ref, str] | None:
+        """One object that is waited for, and what it lacks; ``None`` if there is none."""
+        ref = next(chain(self._unsettled(now), self._open), None)
+        return (ref, self._last[ref].reason) if ref is not None else None
+
+    def verdict(self, outcome: Outcome) -> Outcome:
+        """What came of a step in the end, given what came of its request."""
+        last = self._last.get(outcome.ref)
+        if last is None or outcome.result not in (Result.DONE, Result.PRESENT):
+            return outcome
+        if not last.observable:
+            return _changed(outcome, Result.UNOBSERVABLE, last.reason)
+        if outcome.ref in self._given_up and not last.ready:
+            return _changed(outcome, Result.UNREADY, last.reason)
+        return outcome
+
+    def _hear(self, ref: Ref, found: Readiness, now: float) -> None:
+        if found.observable:
+            self._spoken.setdefault(ref.group, now)
+            self._silent.pop(ref, None)
+        elif ref in self._written:
+            self._silent[ref] = None
+
+    def _is_late(self, ref: Ref, now: float) -> bool:
+        last = self._last[ref]
+        limit = self.timeout if last.observable else min(SILENCE, self.timeout)
+        late = now - self._written[ref] > limit
+        if last.patience is not None:
+            # A controller with much to do takes one after the other.
+            quiet = now - max(self._written[ref], self._news.get(ref.group, 0.0))
+            late = late or quiet > last.patience
+        return last.failed or late
+
+    def _unsettled(self, now: float) -> Iterator[Ref]:
+        """What the end waits for."""
+        for ref in self._open:
+            if ref not in self._silent and ref not in self._not_ours:
+                yield ref
+        for ref in self._silent:
+            spoken = self._spoken.get(ref.group)
+            if spoken is None or ref in self._not_ours:
+                continue
+            if now - max(spoken, self._written[ref]) <= min(SILENCE, self.timeout):
+                yield ref
+
+
+def _changed(outcome: Outcome, result: Result, reason: str) -> Outcome:
+    """The outcome with another result; what its request had to say is kept."""
+    return replace(outcome, result=result, reason="; ".join(filter(None, [reason, outcome.reason])))

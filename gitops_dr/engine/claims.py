@@ -1,0 +1,131 @@
+"""Makes and deletes single claims, and says why one does not get its volume. Writes the cluster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.listing import object_path
+from gitops_dr.engine.snapshots import LOOK_AGAIN
+from gitops_dr.errors import ClusterError
+from gitops_dr.events import Emit, Waiting
+from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.volumes.remedies import remedy
+from gitops_dr.volumes.restore import source_lost
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+
+
+def find_claim(connection: Connection, ref: Ref) -> Body | None:
+    """The claim as it is; None if it is not there. Raises ``ApiError``."""
+    try:
+        return get(connection, CLAIMS, ref.namespace, ref.name)
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def make_filled(connection: Connection, ref: Ref, body: Body) -> None:
+    """Create a claim with a data source, and see to it that the source stuck.
+
+    Raises ``ClusterError``, and then has left no claim that would be filled with nothing.
+    """
+    stored = create(connection, CLAIMS, body)
+    reason = source_lost(body, stored)
+    if reason:
+        delete_unbound(connection, stored)
+        raise ClusterError(f"{ref}: {reason}", hint="no claim was left behind")
+
+
+def delete_unbound(connection: Connection, stored: Body) -> str:
+    """Delete a claim that was just made and must not be; says why it was not, or nothing.
+
+    One that has a volume already is left: nobody knows what that holds.
+    """
+    metadata = stored["metadata"]
+    ref = Ref("", CLAIMS.kind, metadata["namespace"], metadata["name"])
+    try:
+        live = find_claim(connection, ref)
+        if live is None or live["metadata"].get("uid") != metadata.get("uid"):
+            return ""
+        if (live.get("spec") or {}).get("volumeName"):
+            return "it has a volume already, and is left"
+        delete_claim(connection, live)
+    except ApiError as error:
+        return error.message
+    return ""
+
+
+def delete_claim(connection: Connection, live: Body) -> None:
+    """Delete just this claim, and none that has its name by now. Raises ``ApiError``."""
+    metadata = live["metadata"]
+    options = {"preconditions": {"uid": metadata["uid"]}}
+    path = object_path(CLAIMS, metadata["namespace"], metadata["name"])
+    try:
+        connection.request("DELETE", path, body=orjson.dumps(options))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def await_gone(connection: Connection, live: Body, timeout: float, emit: Emit) -> None:
+    """Wait until a claim that is being deleted is not there any more.
+
+    Raises ``ClusterError`` after ``timeout`` seconds.
+    """
+    metadata = live["metadata"]
+    ref = Ref("", CLAIMS.kind, metadata["namespace"], metadata["name"])
+    deadline = time.monotonic() + timeout
+    while (now := find_claim(connection, ref)) is not None:
+        if now["metadata"]["uid"] != metadata["uid"]:
+            return
+        held = ", ".join(now["metadata"].get("finalizers") or ()) or "nobody says why"
+        reason = f"is being deleted, and stays ({held})"
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{ref}: {reason}", hint="does a pod still use it?")
+        emit(Waiting(ref, reason))
+        time.sleep(LOOK_AGAIN)
+
+
+def await_bound(connection: Connection, ref: Ref, timeout: float, emit: Emit) -> Body:
+    """Wait until a claim has its volume; gives the claim.
+
+    Raises ``ClusterError`` after ``timeout`` seconds with what the provisioner says, and at once
+    if the claim is lost or gone.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        live = find_claim(connection, ref)
+        if live is None:
+            raise ClusterError(f"{ref}: was deleted while it was waited for")
+        phase = (live.get("status") or {}).get("phase")
+        if phase == "Bound":
+            return live
+        if phase == "Lost" or time.monotonic() > deadline:
+            said = why_pending(connection, ref)
+            reason = f"is {phase or 'Pending'}: {said}" if said else f"is {phase or 'Pending'}"
+            raise ClusterError(f"{ref}: {reason}", hint=remedy(said))
+        emit(Waiting(ref, f"is {phase or 'Pending'}"))
+        time.sleep(LOOK_AGAIN)
+
+
+def why_pending(connection: Connection, ref: Ref) -> str:
+    """The newest warning about a claim, on one line; empty if there is none, or none can be read."""
+    selector = f"involvedObject.kind={CLAIMS.kind},involvedObject.name={ref.name},type=Warning"
+    try:
+        found = connection.json(
+            "GET", f"/api/v1/namespaces/{ref.namespace}/events", query={"fieldSelector": selector}
+        )
+    except ApiError:
+        return ""
+    newest = max(found.get("items") or (), key=_when, default={})
+    return " ".join(str(newest.get("message") or "").split())
+
+
+def _when(event: dict[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")

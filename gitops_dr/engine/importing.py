@@ -1,0 +1,91 @@
+"""Brings a snapshot that only its handle tells of into a cluster. Writes the cluster.
+
+Content and VolumeSnapshot have names that follow from what is restored, so that a second run finds
+what the first has made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.listing import object_path
+from gitops_dr.engine.snapshots import CONTENTS, LOOK_AGAIN, SNAPSHOTS
+from gitops_dr.errors import ClusterError
+from gitops_dr.events import Emit, Waiting, silent
+from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.readiness import Readiness, readiness
+from gitops_dr.volumes.restore import CONTENT, SNAPSHOT, Restoration, contains
+
+_RESOURCES: Mapping[tuple[str, str], Resource] = {CONTENT: CONTENTS, SNAPSHOT: SNAPSHOTS}
+
+
+def import_snapshot(connection: Connection, made: Restoration) -> Ref:
+    """Make content and VolumeSnapshot, or find them there and equal; gives the VolumeSnapshot.
+
+    Raises ``ClusterError``, also where something else has their name.
+    """
+    for ref in sources(made):
+        resource, wanted = _RESOURCES[ref.group_kind], made.bodies[ref]
+        try:
+            create(connection, resource, wanted)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            live = get(connection, resource, ref.namespace, ref.name)
+            if live["metadata"].get("deletionTimestamp") or not contains(live, wanted):
+                raise ClusterError(
+                    f"{ref}: exists and differs from what would restore {made.claim}",
+                    hint="if nothing uses it, delete it and run the same command again",
+                ) from error
+    return sources(made)[-1]
+
+
+def sources(made: Restoration) -> tuple[Ref, ...]:
+    """The content and the VolumeSnapshot of a restoration, in the order in which they are made."""
+    return tuple(ref for ref in made.bodies if ref.group_kind in _RESOURCES)
+
+
+def await_usable(
+    connection: Connection, snapshots: Collection[Ref], timeout: float, emit: Emit = silent
+) -> None:
+    """Wait until volumes can be made from imported VolumeSnapshots.
+
+    ``timeout``: seconds. Raises ``ClusterError`` with what is lacking.
+    """
+    started = time.monotonic()
+    for ref in snapshots:
+        while not (found := _readiness(connection, ref)).ready:
+            passed = time.monotonic() - started
+            limit = timeout if found.patience is None else min(timeout, found.patience)
+            if found.failed or passed > limit:
+                raise ClusterError(f"{ref}: {found.reason}", hint=_HINT)
+            emit(Waiting(ref, found.reason))
+            time.sleep(LOOK_AGAIN)
+
+
+_HINT = "does the storage still have this snapshot, and can the cluster's driver reach it?"
+
+
+def _readiness(connection: Connection, ref: Ref) -> Readiness:
+    body: Body = get(connection, SNAPSHOTS, ref.namespace, ref.name)
+    return readiness({**body, "apiVersion": SNAPSHOTS.api_version, "kind": ref.kind})
+
+
+def forget(connection: Connection, made: Iterable[Restoration]) -> None:
+    """Delete imported snapshots and contents again; the storage keeps its snapshot.
+
+    What cannot be deleted is left: a later run finds it.
+    """
+    for one in made:
+        for ref in reversed(sources(one)):
+            resource = _RESOURCES[ref.group_kind]
+            try:
+                live = get(connection, resource, ref.namespace, ref.name)
+                if contains(live, one.bodies[ref]):
+                    # Contents are only ours, and harmless to delete, while they say Retain.
+                    connection.request("DELETE", object_path(resource, ref.namespace, ref.name))
+            except ApiError:
+                continue

@@ -1,0 +1,184 @@
+"""Finds out how the claims of a plan come back with their data. Reads from Git and the target.
+
+What is found are rewritten objects; they are planned, ordered and made like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.engine.recorded import Recorded, Tree
+from gitops_dr.model import Body, Entry, Gap, Ref
+from gitops_dr.repository.tree import read
+from gitops_dr.volumes.policy import VolumeSettings, WithoutData, policy_for
+from gitops_dr.volumes.records import VOLUMES, SnapshotRecord, read_record
+from gitops_dr.volumes.restore import CannotRestoreError, StorageFacts, restoration
+from gitops_dr.volumes.retention import PRUNED, Handle, handle_of, read_pruned
+
+_CLAIM = ("", "PersistentVolumeClaim")
+_CLASS = ("storage.k8s.io", "StorageClass")
+_SNAPSHOT_CLASS = ("snapshot.storage.k8s.io", "VolumeSnapshotClass")
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The claims that come back with their data, and what becomes of the others."""
+
+    bodies: Mapping[Ref, Body] = field(default_factory=dict)
+    """Claims with their source, and the snapshots and contents that fill them."""
+    entries: Mapping[Ref, Entry] = field(default_factory=dict)
+    """Of the snapshots and contents, which are in no commit."""
+    records: Mapping[Ref, SnapshotRecord] = field(default_factory=dict)
+    """The record that each restored claim is made from."""
+    blocked: tuple[Gap, ...] = ()
+    """Claims whose data is required and cannot be had: nothing may be written."""
+    skipped: Mapping[Ref, str] = field(default_factory=dict)
+    """Claims that are left out by policy, with the reason."""
+    empty: frozenset[Ref] = frozenset()
+    """Claims that policy lets start empty."""
+    notes: tuple[str, ...] = ()
+
+
+def restored(
+    connection: Connection,
+    recorded: Recorded,
+    claims: Collection[Ref],
+    *,
+    settings: VolumeSettings,
+    ever: Collection[Ref],
+    gone: Collection[Handle] = (),
+    accept_empty: bool,
+    target_uid: str,
+) -> Restored:
+    """Say for each missing claim how it comes back.
+
+    ``ever``: claims that have had a snapshot at any time, whose data is therefore required unless a
+    policy says otherwise. ``gone``: snapshots that were pruned since. ``accept_empty``: the person
+    lets claims without data start empty. Raises ``ClusterError`` if the target cannot be asked,
+    ``RepositoryError`` for a record that is none.
+    """
+    wanted = [ref for ref in claims if ref.group_kind == _CLAIM]
+    if not wanted:
+        return Restored()
+    records = read_records(recorded.tree)
+    facts = _facts(connection, recorded)
+    bodies: dict[Ref, Body] = {}
+    entries: dict[Ref, Entry] = {}
+    used: dict[Ref, SnapshotRecord] = {}
+    blocked: list[Gap] = []
+    skipped: dict[Ref, str] = {}
+    empty: set[Ref] = set()
+    notes: list[str] = []
+    for ref, body in recorded.bodies(wanted):
+        labels = body["metadata"].get("labels") or {}
+        policy = policy_for(ref, labels, settings.policies)
+        if (body.get("spec") or {}).get("volumeName"):
+            continue  # A static volume is there, or comes from Git itself.
+        record = records.get(ref)
+        reason = "the recovery point has no snapshot of it"
+        if record is not None and handle_of(record) in gone:
+            reason = f"its snapshot of {record.created} was pruned"
+        elif record is not None:
+            try:
+                made = restoration(ref, body, record, facts, target_uid=target_uid)
+            except CannotRestoreError as error:
+                reason = f"{error} ({error.hint})" if error.hint else str(error)
+            else:
+                bodies |= made.bodies
+                entries |= made.entries
+                used[ref] = record
+                notes += made.notes
+                continue
+        without = policy.without_data or (WithoutData.REQUIRED if ref in ever else None)
+        if without is WithoutData.SKIP:
+            skipped[ref] = reason
+        elif without is WithoutData.EMPTY:
+            empty.add(ref)
+            notes.append(f"{ref}: starts empty, as its policy says: {reason}")
+        elif without is WithoutData.REQUIRED and not accept_empty:
+            blocked.append(Gap(ref, f"its data is required, and {reason}"))
+    return Restored(
+        bodies=bodies,
+        entries=entries,
+        records=used,
+        blocked=tuple(sorted(blocked)),
+        skipped=skipped,
+        empty=frozenset(empty),
+        notes=(*notes, *_torn_sets(used.values())),
+    )
+
+
+def read_records(tree: Tree) -> dict[Ref, SnapshotRecord]:
+    """Every snapshot record of a tree, by claim.
+
+    Raises ``RepositoryError`` for a file that is none, and for two of the same claim.
+    """
+    paths = {path: blob for path, blob in tree.files.items() if path.startswith(VOLUMES)}
+    contents = read(tree.repo, list(paths.values()))
+    found: dict[Ref, SnapshotRecord] = {}
+    for path, (_, data) in zip(paths, contents, strict=True):
+        record = read_record(data, f"{tree.prefix}/{path}")
+        found[record.ref] = record
+    return found
+
+
+def read_pruned_handles(tree: Tree) -> frozenset[Handle]:
+    """The snapshots that a tree says are gone. Raises ``RepositoryError``."""
+    blob = tree.files.get(PRUNED)
+    if blob is None:
+        return frozenset()
+    return read_pruned(tree.blob(blob), f"{tree.prefix}/{PRUNED}")
+
+
+def _facts(connection: Connection, recorded: Recorded) -> StorageFacts:
+    """Classes of the target, and those that the commit brings."""
+    provisioners: dict[str, str] = {}
+    defaults: list[str] = []
+    drivers: dict[str, set[str]] = {}
+    kinds = (_CLASS, _SNAPSHOT_CLASS)
+    refs = [ref for ref in recorded.state.entries if ref.group_kind in kinds]
+    in_git: dict[tuple[str, str], list[Body]] = {kind: [] for kind in kinds}
+    for ref, body in recorded.bodies(refs):
+        in_git[ref.group_kind].append(body)
+    live = _listed(connection, "/apis/storage.k8s.io/v1/storageclasses")
+    for body in [*in_git[_CLASS], *live]:
+        name = body["metadata"]["name"]
+        provisioners[name] = str(body.get("provisioner", ""))
+        if (body["metadata"].get("annotations") or {}).get(_DEFAULT) == "true":
+            defaults.append(name)
+    live = _listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses")
+    for body in [*in_git[_SNAPSHOT_CLASS], *live]:
+        drivers.setdefault(str(body.get("driver", "")), set()).add(body["metadata"]["name"])
+    only = set(defaults)
+    return StorageFacts(
+        provisioners=provisioners,
+        default_class=only.pop() if len(only) == 1 else "",
+        snapshot_classes={driver: tuple(sorted(names)) for driver, names in drivers.items()},
+    )
+
+
+def _listed(connection: Connection, path: str) -> list[Body]:
+    """The objects under a path; none where the API is not served."""
+    try:
+        items: list[Body] = connection.json("GET", path).get("items") or []
+    except ApiError as error:
+        if error.status == 404:
+            return []
+        raise
+    return items
+
+
+def _torn_sets(records: Iterable[SnapshotRecord]) -> list[str]:
+    """Warn of a StatefulSet whose volumes are not all of the same moment."""
+    sets: dict[Ref, set[str]] = {}
+    for record in records:
+        if record.owner is not None:
+            sets.setdefault(record.owner, set()).add(record.snapshot_set)
+    return [
+        f"{owner}: its volumes come from {len(found)} snapshot sets, which are not of one moment"
+        for owner, found in sorted(sets.items())
+        if len(found) > 1
+    ]

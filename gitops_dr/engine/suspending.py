@@ -1,0 +1,183 @@
+"""Stops the workloads that use claims, and lets them run again. Writes the cluster.
+
+A workload carries an annotation with its replicas while it is stopped, so that whoever comes after
+us knows how it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from gitops_dr.cluster.apply import get, merge
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.listing import collection_path
+from gitops_dr.engine.snapshots import LOOK_AGAIN, listed
+from gitops_dr.errors import ClusterError
+from gitops_dr.events import Emit, Waiting
+from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.readiness import readiness
+from gitops_dr.volumes.in_place import (
+    DEPLOYMENT,
+    STATEFUL_SET,
+    CannotReplaceError,
+    Workload,
+    check_workload,
+    is_suspended,
+    pod_uses,
+    replicas_of,
+    resumption,
+    suspension,
+    workload_uses,
+)
+
+_PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+_REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", namespaced=True)
+_AUTOSCALERS = Resource(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True
+)
+_RESOURCES: Mapping[tuple[str, str], Resource] = {
+    DEPLOYMENT: Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
+    STATEFUL_SET: Resource("apps", "v1", "StatefulSet", "statefulsets", namespaced=True),
+}
+_ATTEMPTS = 5
+"""How often a patch is made anew because somebody else wrote to the workload meanwhile."""
+
+
+def workloads_of(connection: Connection, claims: Collection[Ref]) -> list[Workload]:
+    """The workloads that must be stopped so that nobody uses the claims.
+
+    Raises ``CannotReplaceError`` that names what uses one and cannot be stopped, and ``ApiError``.
+    """
+    found: dict[Ref, Workload] = {}
+    for namespace in sorted({claim.namespace for claim in claims}):
+        autoscalers = list(_listed(connection, _AUTOSCALERS, namespace))
+        for group_kind, resource in _RESOURCES.items():
+            for body in _listed(connection, resource, namespace):
+                if any(workload_uses(group_kind, body, claim) for claim in claims):
+                    ref = Ref(*group_kind, namespace, body["metadata"]["name"])
+                    check_workload(ref, body, autoscalers)
+                    found[ref] = Workload(ref, replicas_of(body))
+        for pod in _users(connection, namespace, claims):
+            user = _controller(connection, pod)
+            if user not in found:
+                raise CannotReplaceError(
+                    f"{user} uses it, and only Deployments and StatefulSets can be stopped and "
+                    "started again",
+                    hint="delete or stop it yourself; a claim that no pod uses is replaced without "
+                    "touching any workload",
+                )
+    return [found[ref] for ref in sorted(found)]
+
+
+def suspend(connection: Connection, workloads: Iterable[Workload]) -> None:
+    """Scale to 0, and note how many replicas there were. Raises ``ApiError``."""
+    for workload in workloads:
+        _patch(
+            connection,
+            workload.ref,
+            lambda body, kind=workload.ref.group_kind: (
+                None if is_suspended(body) or not replicas_of(body) else suspension(kind, body)
+            ),
+        )
+
+
+def resume(connection: Connection, workloads: Iterable[Workload]) -> None:
+    """Give back the replicas that were noted. Raises ``ApiError``."""
+    for workload in workloads:
+        _patch(
+            connection, workload.ref, lambda body: resumption(body) if is_suspended(body) else None
+        )
+
+
+def await_unused(
+    connection: Connection, claims: Collection[Ref], timeout: float, emit: Emit
+) -> None:
+    """Wait until no pod has one of the claims. Raises ``ClusterError`` after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    namespaces = sorted({claim.namespace for claim in claims})
+    while True:
+        pod = next(
+            (pod for each in namespaces for pod in _users(connection, each, claims)),
+            None,
+        )
+        if pod is None:
+            return
+        metadata = pod["metadata"]
+        ref = Ref(*_PODS.group_kind, metadata["namespace"], metadata["name"])
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"{ref}: still uses the claim although its workload was scaled to 0",
+                hint="does a GitOps controller or an operator start it again? Suspend that first",
+            )
+        emit(Waiting(ref, "has not ended yet"))
+        time.sleep(LOOK_AGAIN)
+
+
+def await_running(
+    connection: Connection, workloads: Collection[Workload], timeout: float, emit: Emit
+) -> None:
+    """Wait until workloads are ready. Raises ``ClusterError`` after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    for workload in workloads:
+        resource = _RESOURCES[workload.ref.group_kind]
+        while True:
+            body = get(connection, resource, workload.ref.namespace, workload.ref.name)
+            found = readiness({**body, "apiVersion": "apps/v1", "kind": workload.ref.kind})
+            if found.ready:
+                break
+            if found.failed or time.monotonic() > deadline:
+                raise ClusterError(f"{workload.ref}: {found.reason}")
+            emit(Waiting(workload.ref, found.reason))
+            time.sleep(LOOK_AGAIN)
+
+
+def _patch(connection: Connection, ref: Ref, change: Callable[[Body], Body | None]) -> None:
+    resource = _RESOURCES[ref.group_kind]
+    for attempt in range(_ATTEMPTS):
+        wanted = change(get(connection, resource, ref.namespace, ref.name))
+        if wanted is None:
+            return
+        try:
+            merge(connection, resource, wanted)
+        except ApiError as error:
+            if error.status != 409 or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def _users(connection: Connection, namespace: str, claims: Collection[Ref]) -> Iterator[Body]:
+    for pod in _listed(connection, _PODS, namespace):
+        if any(pod_uses(pod, claim) for claim in claims):
+            yield pod
+
+
+def _controller(connection: Connection, pod: Body) -> Ref:
+    """What makes the pod: its workload, if it has one, else itself."""
+    namespace = pod["metadata"]["namespace"]
+    owner = _owner(pod)
+    if owner is None:
+        return Ref(*_PODS.group_kind, namespace, pod["metadata"]["name"])
+    if owner.group_kind == _REPLICA_SETS.group_kind:
+        try:
+            above = _owner(get(connection, _REPLICA_SETS, namespace, owner.name))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            above = None
+        return above or owner
+    return owner
+
+
+def _owner(body: Body) -> Ref | None:
+    metadata = body["metadata"]
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller"):
+            group = str(owner["apiVersion"]).rpartition("/")[0]
+            return Ref(group, owner["kind"], metadata["namespace"], owner["name"])
+    return None
+
+
+def _listed(connection: Connection, resource: Resource, namespace: str) -> Iterator[Body]:
+    return listed(connection, collection_path(resource, namespace))

@@ -1,0 +1,79 @@
+"""What is left of changes once it is known what an API server would make of Git's version."""
+
+import pytest
+
+from gitops_dr.drift.judge import confirmed
+from gitops_dr.model import FieldChange
+
+
+def add(path, new):
+    return FieldChange(path, "add", new=new)
+
+
+def remove(path, old):
+    return FieldChange(path, "remove", old=old)
+
+
+def replace(path, old, new):
+    return FieldChange(path, "replace", old=old, new=new)
+
+
+@pytest.mark.parametrize(
+    ("changes", "predicted", "left"),
+    [
+        pytest.param([], [], [], id="nothing"),
+        pytest.param([add("a", 1)], [], [], id="filled in"),
+        pytest.param([remove("a", "")], [], [], id="dropped"),
+        pytest.param([replace("a", "1", 1)], [], [], id="put into another form"),
+        pytest.param([add("a", 1)], [add("a", 1)], [add("a", 1)], id="real"),
+        pytest.param(
+            [replace("a", "new", "live")], [replace("a", "NEW", "live")],
+            [replace("a", "new", "live")], id="as Git spells it",
+        ),
+        pytest.param(
+            [add("a", 60)], [replace("a", 30, 60)], [add("a", 60)], id="not its default any more"
+        ),
+        pytest.param(
+            [add("a", 1), add("b", 2)], [add("b", 2)], [add("b", 2)], id="one of two is real"
+        ),
+        pytest.param([add("a", 1)], [add("b", 2)], [], id="what it changes besides is not Git's"),
+        pytest.param(
+            [add("s", {"x": 1, "y": 2})], [replace("s.y", 3, 2)], [add("s.y", 2)],
+            id="a part of what Git leaves out",
+        ),
+        pytest.param(
+            [add("s", {"x": 1, "y": 2})], [add("s.x", 1), replace("s.y", 3, 2)],
+            [add("s.x", 1), add("s.y", 2)], id="two parts",
+        ),
+        pytest.param(
+            [add("s", {})], [remove("s.x", 3)], [remove("s.x", 3)],
+            id="a default that the cluster has not",
+        ),
+        pytest.param(
+            [replace("l", [1], [1, 3])], [replace("l[1]", 2, 3)], [replace("l[1]", 2, 3)],
+            id="a part of a list",
+        ),
+        pytest.param(
+            [replace("s.x", 1, 2)], [replace("s", {"x": 1}, {"x": 2})], [replace("s.x", 1, 2)],
+            id="told as a whole",
+        ),
+        pytest.param(
+            [add("c[name=a].x", 1), add("c[name=b].x", 1)], [add("c[name=b].x", 1)],
+            [add("c[name=b].x", 1)], id="items by name",
+        ),
+        pytest.param(
+            [remove("s[0]", "a"), add("s[0]", "b")], [remove("s[1]", "a")],
+            [remove("s[0]", "a"), add("s[0]", "b")], id="in doubt it is one",
+        ),
+        pytest.param(
+            [replace("l[0].x", 1, 2), replace("l", [1], [2])], [replace("l[0].x", 1, 2)],
+            [replace("l[0].x", 1, 2)], id="told once",
+        ),
+        pytest.param(
+            [add("metadata.ownerReferences", [1]), add("metadata.labels", 1)], [],
+            [add("metadata.ownerReferences", [1])], id="of owners it was not asked",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_left(changes, predicted, left):
+    assert list(confirmed(changes, predicted)) == left
