@@ -21,6 +21,7 @@ from gitops_dr.model import (
     Ref,
     Result,
 )
+from gitops_dr.volumes.in_place import Workload
 from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.retention import Verdict
 
@@ -172,6 +173,51 @@ class VolumeStanding:
     """Its newest snapshot that is still there."""
     reason: str
     """Why it is not protected; empty if it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRestore:
+    """One claim that is filled from a snapshot by ``volumes restore``."""
+
+    claim: Ref
+    """The claim that has the data then."""
+    record: SnapshotRecord
+    old_volume: str = ""
+    """In place: the PersistentVolume that it has now, which is kept."""
+    volume: str = ""
+    """Its new PersistentVolume; empty as long as it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What ``volumes restore`` would do, or is about to do."""
+
+    goal: Goal
+    in_place: bool
+    claims: tuple[ClaimRestore, ...]
+    workloads: tuple[Workload, ...] = ()
+    """Those that are stopped meanwhile."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesRestored:
+    """What ``volumes restore`` did."""
+
+    plan: RestorePlan
+    dry_run: bool
+    claims: tuple[ClaimRestore, ...] = ()
+    """With their new volumes."""
+    reason: str = ""
+    """Why it failed and was taken back; empty if it did not."""
+    hint: str = ""
+    problems: tuple[str, ...] = ()
+    """What is not as it should be: a workload that does not run, something not taken back."""
+
+    @property
+    def complete(self) -> bool:
+        """It was carried out, and nothing is wrong."""
+        return not (self.reason or self.problems)
 
 
 @dataclass(frozen=True, slots=True)

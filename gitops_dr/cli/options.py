@@ -156,6 +156,16 @@ def choice(
         raise UsageError(str(error)) from error
 
 
+def claim(text: str) -> tuple[str, str]:
+    """Read ``NAMESPACE/CLAIM``. Raises ``UsageError`` for what is no such."""
+    from gitops_dr.errors import UsageError
+
+    namespace, _, name = text.partition("/")
+    if not (namespace and name) or "/" in name:
+        raise UsageError(f"{text}: not NAMESPACE/CLAIM")
+    return namespace, name
+
+
 def where(repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None) -> Where:
     """Put the flags together with the environment."""
     from gitops_dr.engine.opening import Where

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitops_dr.cli import options
+from gitops_dr.cli.volumes_restore import restore
 from gitops_dr.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gitops_dr.workflows.volumes_prune import Confirm
 
 app = typer.Typer(help="The data in persistent volumes.", no_args_is_help=True)
+app.command(name="restore")(restore)
 
 
 @app.command(name="list")
@@ -128,12 +130,7 @@ def _scope(
     """Which claims are meant. Raises ``UsageError`` for what is no such."""
     from gitops_dr.manifests.selector import parse_labels
 
-    named = set()
-    for text in claims:
-        namespace, slash, name = text.partition("/")
-        if not (namespace and slash and name) or "/" in name:
-            raise UsageError(f"{text}: not NAMESPACE/CLAIM")
-        named.add((namespace, name))
+    named = set(map(options.claim, claims))
     try:
         requirements = parse_labels(selector) if selector else ()
     except ValueError as error:

@@ -52,36 +52,36 @@ class Coverage:
 
 def write_coverage(coverage: Coverage) -> bytes:
     """Write the bytes of ``coverage.yaml``."""
-    return canonical(
-        {
-            "format": FORMAT,
-            "source": {"uid": coverage.uid, "version": coverage.version},
-            "kinds": [
-                {
-                    "group": resource.group,
-                    "kind": resource.kind,
-                    "namespaced": resource.namespaced,
-                    "objects": count,
-                    "resource": resource.plural,
-                    "version": resource.version,
-                }
-                for resource, count in coverage.kinds
-            ],
-            "omissions": [
-                {"reason": omission.reason, "ref": str(omission.ref), "rule": omission.rule}
-                for omission in coverage.omissions
-            ],
-            "gaps": [{"reason": gap.reason, "ref": str(gap.ref)} for gap in coverage.gaps],
-            "generated": [
-                {"kinds": [_kind_name(kind) for kind in kinds], "owner": str(owner)}
-                for owner, kinds in coverage.generated.items()
-            ],
-            "unprotected": [
-                {"reason": reason, "ref": str(ref)}
-                for ref, reason in sorted(coverage.unprotected.items())
-            ],
-        }
-    )
+    document: Body = {
+        "format": FORMAT,
+        "source": {"uid": coverage.uid, "version": coverage.version},
+        "kinds": [
+            {
+                "group": resource.group,
+                "kind": resource.kind,
+                "namespaced": resource.namespaced,
+                "objects": count,
+                "resource": resource.plural,
+                "version": resource.version,
+            }
+            for resource, count in coverage.kinds
+        ],
+        "omissions": [
+            {"reason": omission.reason, "ref": str(omission.ref), "rule": omission.rule}
+            for omission in coverage.omissions
+        ],
+        "gaps": [{"reason": gap.reason, "ref": str(gap.ref)} for gap in coverage.gaps],
+        "generated": [
+            {"kinds": [_kind_name(kind) for kind in kinds], "owner": str(owner)}
+            for owner, kinds in coverage.generated.items()
+        ],
+    }
+    if coverage.unprotected:
+        document["unprotected"] = [
+            {"reason": reason, "ref": str(ref)}
+            for ref, reason in sorted(coverage.unprotected.items())
+        ]
+    return canonical(document)
 
 
 def read_coverage(data: bytes, path: str) -> Coverage:

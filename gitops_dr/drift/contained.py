@@ -27,7 +27,7 @@ from gitops_dr.drift.attribute import Owners
 from gitops_dr.drift.compare import field_changes
 from gitops_dr.drift.defaults import Defaults, defaults_of
 from gitops_dr.drift.items import identity
-from gitops_dr.drift.judge import Judged, masked, questions
+from gitops_dr.drift.judge import Judged, certain, masked, questions
 from gitops_dr.drift.meaning import LITERALLY, Meaning
 from gitops_dr.drift.rows import Items
 from gitops_dr.drift.settle import IsAutoscaled, settled
@@ -99,9 +99,12 @@ def judged_as_written(
         defaults=defaults_of(*ref.group_kind),
         owners=Owners(managed_fields, seen, trusted=trusted),
     )
+    if not found.changes:
+        return Judged((), "", seen)
     changes = tuple(masked(found.changes)) if ref.group_kind == _SECRET else found.changes
     question = next(_questions(ref, found, meaning), "")
-    return Judged(changes, question, undone(seen, found.changes, ours, meaning))
+    wanted = undone(seen, found.changes, ours, meaning)
+    return Judged(changes, question, wanted, certain(ref, found.changes, meaning))
 
 
 def _questions(ref: Ref, found: Contained, meaning: Meaning) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,6 +28,11 @@ _SECRET: Final = ("", "Secret")
 _HELD_IN: Final = ("data", "stringData")
 
 
+IsEdited = Callable[[Ref], bool]
+"""Whether Git's manifest need not be as an export wrote it, so that what it says may say nothing.
+Asked only where the answer matters, as of autoscalers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What is known of one object without asking anybody."""
@@ -50,25 +55,26 @@ def judged(
     meaning: Meaning = LITERALLY,
     *,
     is_autoscaled: IsAutoscaled = lambda _ref: False,
-    edited: bool = True,
+    is_edited: IsEdited = lambda _ref: True,
 ) -> Judged:
-    """Compare Git's manifest with a live object of which rules have taken out what is not Git's.
-
-    ``edited``: it need not be as an export wrote it, so that what it says may say nothing.
-    """
+    """Compare Git's manifest with a live object of which rules have taken out what is not Git's."""
     ours = settled(ref, git, seen, meaning, is_autoscaled=is_autoscaled)
     differing = tuple(field_changes(ours, seen, (), meaning))
     changes = tuple(without_defaults(differing, ours, seen, meaning, defaults_of(*ref.group_kind)))
     wanted = ours if changes == differing else undone(seen, changes, ours, meaning)
-    question = next(questions(ref, changes, meaning, edited=edited), "")
-    sure = certain(ref, changes, meaning, edited=edited)
+    question = next(questions(ref, changes, meaning, is_edited=is_edited), "")
+    sure = certain(ref, changes, meaning, is_edited=is_edited)
     if ref.group_kind == _SECRET:
         changes = tuple(masked(changes))
     return Judged(changes, question, wanted, sure)
 
 
 def questions(
-    ref: Ref, changes: Iterable[FieldChange], meaning: Meaning, *, edited: bool = True
+    ref: Ref,
+    changes: Iterable[FieldChange],
+    meaning: Meaning,
+    *,
+    is_edited: IsEdited = lambda _ref: True,
 ) -> Iterator[str]:
     """Why only the API server can tell of some of the changes whether they are any."""
     for change in changes:
@@ -78,13 +84,18 @@ def questions(
         shape = meaning.at(path).shape
         for row in ask_rows():
             of_this = row.ask == change.op and not (row.zero and change.old)
-            if (edited or not row.edited) and of_this:
-                if row.applies_to(ref.group, ref.kind, path, shape):
-                    yield row.because
+            if not (of_this and row.applies_to(ref.group, ref.kind, path, shape)):
+                continue
+            if not row.edited or is_edited(ref):
+                yield row.because
 
 
 def certain(
-    ref: Ref, changes: Iterable[FieldChange], meaning: Meaning, *, edited: bool = True
+    ref: Ref,
+    changes: Iterable[FieldChange],
+    meaning: Meaning,
+    *,
+    is_edited: IsEdited = lambda _ref: True,
 ) -> frozenset[str]:
     """Paths of the changes that no dry run can explain away.
 
@@ -95,7 +106,10 @@ def certain(
         change.path
         for change in changes
         if parse_fieldpath(change.path)[: len(OWNERS)] == OWNERS
-        or (change.op == "remove" and not any(questions(ref, [change], meaning, edited=edited)))
+        or (
+            change.op == "remove"
+            and not any(questions(ref, [change], meaning, is_edited=is_edited))
+        )
     )
 
 

@@ -46,15 +46,7 @@ def settled(
         if row.fold:
             _fold(body, row.fold)
         _fill_in(body, seen, row, meaning)
-        for path in row.spent:
-            for ours, theirs, key in _holders(body, seen, path, meaning):
-                if key not in theirs:
-                    ours.pop(key, None)
-        for path in row.grown:
-            for ours, theirs, key in _holders(body, seen, path, meaning):
-                less, more = amount(ours.get(key)), amount(theirs.get(key))
-                if less is not None and more is not None and less < more:
-                    ours[key] = theirs[key]
+        _take_in(body, seen, row, meaning)
         for path in row.autoscaled:
             for ours, theirs, key in _holders(body, seen, path, meaning):
                 if differ(ours.get(key), theirs.get(key)) and is_autoscaled(ref):
@@ -91,6 +83,19 @@ def _fold(body: Body, fold: Fold) -> None:
     held = body.get(fold.into)
     body[fold.into] = {**(held if isinstance(held, dict) else {}), **encoded}
     del body[fold.source]
+
+
+def _take_in(body: Body, seen: Body, row: ObjectRow, meaning: Meaning) -> None:
+    """What Git said once and the cluster has gone on from."""
+    for path in row.spent:
+        for ours, theirs, key in _holders(body, seen, path, meaning):
+            if key not in theirs:
+                ours.pop(key, None)
+    for path in row.grown:
+        for ours, theirs, key in _holders(body, seen, path, meaning):
+            less, more = amount(ours.get(key)), amount(theirs.get(key))
+            if less is not None and more is not None and less < more:
+                ours[key] = theirs[key]
 
 
 def _holders(

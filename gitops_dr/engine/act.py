@@ -11,6 +11,7 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.drift.patch import json_patch
 from gitops_dr.engine.aims import Aim, Aimed, whole
 from gitops_dr.engine.claims import delete_unbound
+from gitops_dr.engine.importing import free_content
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
 from gitops_dr.engine.refusals import too_early
 from gitops_dr.errors import ManifestError
@@ -96,6 +97,8 @@ def act(
         live = get(connection, resource, step.ref.namespace, step.ref.name)
         if _is_as_wanted(step.ref, live, wanted, resource):
             # Perhaps made by an attempt of ours that got no further.
+            if step.ref.group_kind in SOURCES:
+                free_content(connection, step.ref, live)
             note = _free_released_volume(connection, step.ref, live)
             return Act(outcome(Result.PRESENT, note), live, ownerless=ownerless)
     except ApiError as error:

@@ -34,13 +34,9 @@ class Background:
         self._observation = observation
 
     def is_exported(self, ref: Ref) -> bool:
-        """Whether Git holds the very file that the last export made of the object."""
-        if self._export is None:
-            return False
-        then, held = self._export
-        path = self._recorded.state.entries[ref].path
-        file = then.files.get(path)
-        return ref not in held and file is not None and file == self._recorded.tree.files.get(path)
+        """Whether Git has the object's file as an export wrote it: by its form, or by history."""
+        is_canonical = self._recorded.blob_of[ref] == self._recorded.state.entries[ref].fingerprint
+        return is_canonical or self._is_from_the_last_export(ref)
 
     def is_complete(self, ref: Ref) -> bool:
         """Whether Git's version leaves nothing out that the API server of this cluster fills in.
@@ -53,8 +49,16 @@ class Background:
         return (
             source is not None
             and (source.uid, source.version) == (here.uid, here.version)
-            and (self.is_exported(ref))
+            and self._is_from_the_last_export(ref)
         )
+
+    def _is_from_the_last_export(self, ref: Ref) -> bool:
+        if self._export is None:
+            return False
+        then, held = self._export
+        path = self._recorded.state.entries[ref].path
+        file = then.files.get(path)
+        return ref not in held and file is not None and file == self._recorded.tree.files.get(path)
 
     def is_autoscaled(self, ref: Ref) -> bool:
         """Whether an autoscaler targets the object in the cluster, or nobody knows of any."""

@@ -115,7 +115,7 @@ def await_bound(connection: Connection, ref: Ref, timeout: float, emit: Emit) ->
 
 
 def why_pending(connection: Connection, ref: Ref) -> str:
-    """The newest warning about a claim, on one line; empty if there is none, or none can be read."""
+    """The newest warning about a claim, on one line; empty if none can be had."""
     selector = f"involvedObject.kind={CLAIMS.kind},involvedObject.name={ref.name},type=Warning"
     try:
         found = connection.json(
@@ -123,7 +123,8 @@ def why_pending(connection: Connection, ref: Ref) -> str:
         )
     except ApiError:
         return ""
-    newest = max(found.get("items") or (), key=_when, default={})
+    events: list[dict[str, Any]] = found.get("items") or []
+    newest = max(events, key=_when) if events else {}
     return " ".join(str(newest.get("message") or "").split())
 
 

@@ -16,6 +16,9 @@ from gitops_dr.errors import UsageError
 IN_MEMORY = 32 << 20
 """Bytes kept in memory: what 15,000 objects take."""
 
+_MOST = 1 << 32
+"""More bytes than any one file has."""
+
 
 class _Disk:
     """A file without a name, to whose end bytes are written."""
@@ -26,17 +29,17 @@ class _Disk:
         weakref.finalize(self, os.close, self._file)
         self._end = 0
 
-    def append(self, data: bytes) -> tuple[int, int]:
-        """Where it is then: offset and size."""
-        place = (self._end, len(data))
+    def append(self, data: bytes) -> int:
+        """Where it is then: offset and size in one number, as there are many of them."""
+        place = self._end * _MOST + len(data)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._file, rest) :]
         self._end += len(data)
         return place
 
-    def read(self, place: tuple[int, int]) -> bytes:
-        offset, size = place
+    def read(self, place: int) -> bytes:
+        offset, size = divmod(place, _MOST)
         return os.pread(self._file, size, offset)
 
 
@@ -48,7 +51,7 @@ class Contents(MutableMapping[str, bytes]):
     """
 
     def __init__(self, in_memory: int = IN_MEMORY) -> None:
-        self._held: dict[str, bytes | tuple[int, int]] = {}
+        self._held: dict[str, bytes | int] = {}
         self._room = in_memory
         self._disk: _Disk | None = None
 
@@ -56,7 +59,7 @@ class Contents(MutableMapping[str, bytes]):
         self._room -= len(data)
         self._held[name] = data if self._room >= 0 else self._on_disk(data)
 
-    def _on_disk(self, data: bytes) -> tuple[int, int]:
+    def _on_disk(self, data: bytes) -> int:
         try:
             self._disk = self._disk or _Disk()
             return self._disk.append(data)

@@ -114,10 +114,16 @@ class Explainer:
 
     def _judge(self, ref: Ref, git: Body, meaning: Meaning, is_autoscaled: IsAutoscaled) -> Judge:
         """How an object is compared: as it was exported, or as somebody wrote it."""
-        edited = not self._background.is_exported(ref)
 
         def exported(_managed: Any, seen: Body) -> Judged:
-            return judged(ref, git, seen, meaning, is_autoscaled=is_autoscaled, edited=edited)
+            return judged(
+                ref,
+                git,
+                seen,
+                meaning,
+                is_autoscaled=is_autoscaled,
+                is_edited=lambda ref: not self._background.is_exported(ref),
+            )
 
         def written(managed: Any, seen: Body) -> Judged:
             return judged_as_written(

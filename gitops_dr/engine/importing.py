@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.apply import create, get, patch
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.engine.snapshots import CONTENTS, LOOK_AGAIN, SNAPSHOTS
@@ -40,7 +40,34 @@ def import_snapshot(connection: Connection, made: Restoration) -> Ref:
                     f"{ref}: exists and differs from what would restore {made.claim}",
                     hint="if nothing uses it, delete it and run the same command again",
                 ) from error
+            free_content(connection, ref, live)
     return sources(made)[-1]
+
+
+def free_content(connection: Connection, ref: Ref, live: Body) -> None:
+    """Let a content of ours be bound again if the VolumeSnapshot that it was bound to is gone.
+
+    It outlives its VolumeSnapshot, which goes with its namespace, and remembers its UID; another
+    one of the same name would be refused: "is bound to a different snapshot". Does nothing for
+    other kinds. Raises ``ApiError``.
+    """
+    told = live["spec"].get("volumeSnapshotRef") or {}
+    if ref.group_kind != CONTENT or not told.get("uid"):
+        return
+    try:
+        snapshot = get(connection, SNAPSHOTS, told["namespace"], told["name"])
+        if snapshot["metadata"]["uid"] == told["uid"]:
+            return
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    operations: list[Body] = [
+        {"op": "test", "path": "/spec/volumeSnapshotRef/uid", "value": told["uid"]},
+        {"op": "remove", "path": "/spec/volumeSnapshotRef/uid"},
+    ]
+    if "resourceVersion" in told:
+        operations.append({"op": "remove", "path": "/spec/volumeSnapshotRef/resourceVersion"})
+    patch(connection, CONTENTS, "", ref.name, operations)
 
 
 def sources(made: Restoration) -> tuple[Ref, ...]:

@@ -41,6 +41,7 @@ from gitops_dr.volumes.in_place import (
     with_old_volume,
     write_note,
 )
+from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.restore import Restoration
 
 _VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
@@ -59,9 +60,12 @@ class Replacement:
     note: Note
     volume: str
     """Name of the old PersistentVolume."""
+    record: SnapshotRecord
     made: Restoration
     late: bool
     """It is bound only once a pod uses it."""
+    used: bool
+    """One of the workloads uses it."""
 
     @property
     def ref(self) -> Ref:
@@ -77,7 +81,7 @@ class Ended:
     """Why it was taken back; empty if it was not."""
     hint: str = ""
     problems: tuple[str, ...] = ()
-    """What could not be taken back."""
+    """What could not be taken back, or does not run although it was not."""
     volumes: Mapping[Ref, str] = field(default_factory=dict)
     """The new volume of each claim, if all went well."""
 
@@ -100,7 +104,7 @@ class InPlace:
         Raises ``KeyboardInterrupt`` and what is a bug of ours, once it is taken back.
         """
         try:
-            return Ended(volumes=self._forward())
+            return self._forward()
         except ClusterError as error:
             self.emit(Notice(f"{error.message}; the old volumes are brought back"))
             return Ended(error.message, error.hint, tuple(self._back()))
@@ -112,7 +116,7 @@ class InPlace:
 
     # -- forward -------------------------------------------------------------------------------
 
-    def _forward(self) -> dict[Ref, str]:
+    def _forward(self) -> Ended:
         self._prove()
         if any(self._standing(one) is not Standing.NEW for one in self.replacements):
             self._note()
@@ -120,8 +124,10 @@ class InPlace:
             self._swap()
         self._start()
         volumes = self._verify()
+        lacking = await_running(self.connection, self.workloads, self.timeout, self.emit)
+        self.failpoint("verified")
         self._settle()
-        return volumes
+        return Ended(problems=tuple(lacking), volumes=volumes)
 
     def _prove(self) -> None:
         """Bring the snapshots in and wait until each can be used, before anything is touched."""
@@ -177,24 +183,22 @@ class InPlace:
         self.failpoint("resumed")
 
     def _verify(self) -> dict[Ref, str]:
-        """See that each claim has a new volume of the snapshot's driver, and that all runs."""
+        """See that each claim has a new volume of the snapshot's driver."""
         volumes: dict[Ref, str] = {}
         for one in self.replacements:
-            if one.late and not self.workloads:
+            if one.late and not one.used:
                 # Nothing uses it now, so nothing makes its volume; whoever comes gets the data.
                 continue
             live = await_bound(self.connection, one.ref, self.timeout, self.emit)
             volume = get(self.connection, _VOLUMES, "", live["spec"]["volumeName"])
             driver = (volume["spec"].get("csi") or {}).get("driver")
-            wanted = one.made.record.driver
-            if standing(live, one.note, one.volume) is not Standing.NEW or driver != wanted:
+            found = standing(live, one.note, one.volume)
+            if found is not Standing.NEW or driver != one.record.driver:
                 raise ClusterError(
                     f"{one.ref}: its volume {volume['metadata']['name']} is not made from the "
                     f"snapshot (driver {driver or 'none'})"
                 )
             volumes[one.ref] = volume["metadata"]["name"]
-        await_running(self.connection, self.workloads, self.timeout, self.emit)
-        self.failpoint("verified")
         return volumes
 
     def _settle(self) -> None:
@@ -263,9 +267,7 @@ class InPlace:
         volume = get(self.connection, _VOLUMES, "", one.volume)
         return NOTE in (volume["metadata"].get("annotations") or {})
 
-    def _mark(
-        self, volume: str, annotations: Mapping[str, str | None], policy: str | None
-    ) -> None:
+    def _mark(self, volume: str, annotations: Mapping[str, str | None], policy: str | None) -> None:
         change: Body = {"metadata": {"name": volume, "annotations": dict(annotations)}}
         if policy is not None:
             change["spec"] = {"persistentVolumeReclaimPolicy": policy}

@@ -64,7 +64,7 @@ def restored(
     if not wanted:
         return Restored()
     records = read_records(recorded.tree)
-    facts = _facts(connection, recorded)
+    facts = storage_facts(connection, recorded)
     bodies: dict[Ref, Body] = {}
     entries: dict[Ref, Entry] = {}
     used: dict[Ref, SnapshotRecord] = {}
@@ -107,7 +107,7 @@ def restored(
         blocked=tuple(sorted(blocked)),
         skipped=skipped,
         empty=frozenset(empty),
-        notes=(*notes, *_torn_sets(used.values())),
+        notes=(*notes, *torn_sets(used.values())),
     )
 
 
@@ -133,16 +133,17 @@ def read_pruned_handles(tree: Tree) -> frozenset[Handle]:
     return read_pruned(tree.blob(blob), f"{tree.prefix}/{PRUNED}")
 
 
-def _facts(connection: Connection, recorded: Recorded) -> StorageFacts:
-    """Classes of the target, and those that the commit brings."""
+def storage_facts(connection: Connection, recorded: Recorded | None = None) -> StorageFacts:
+    """Classes of the target, and those that a commit brings. Raises ``ApiError``."""
     provisioners: dict[str, str] = {}
     defaults: list[str] = []
     drivers: dict[str, set[str]] = {}
     kinds = (_CLASS, _SNAPSHOT_CLASS)
-    refs = [ref for ref in recorded.state.entries if ref.group_kind in kinds]
     in_git: dict[tuple[str, str], list[Body]] = {kind: [] for kind in kinds}
-    for ref, body in recorded.bodies(refs):
-        in_git[ref.group_kind].append(body)
+    if recorded is not None:
+        refs = [ref for ref in recorded.state.entries if ref.group_kind in kinds]
+        for ref, body in recorded.bodies(refs):
+            in_git[ref.group_kind].append(body)
     live = _listed(connection, "/apis/storage.k8s.io/v1/storageclasses")
     for body in [*in_git[_CLASS], *live]:
         name = body["metadata"]["name"]
@@ -171,7 +172,7 @@ def _listed(connection: Connection, path: str) -> list[Body]:
     return items
 
 
-def _torn_sets(records: Iterable[SnapshotRecord]) -> list[str]:
+def torn_sets(records: Iterable[SnapshotRecord]) -> list[str]:
     """Warn of a StatefulSet whose volumes are not all of the same moment."""
     sets: dict[Ref, set[str]] = {}
     for record in records:

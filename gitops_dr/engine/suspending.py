@@ -57,7 +57,7 @@ def workloads_of(connection: Connection, claims: Collection[Ref]) -> list[Worklo
                 if any(workload_uses(group_kind, body, claim) for claim in claims):
                     ref = Ref(*group_kind, namespace, body["metadata"]["name"])
                     check_workload(ref, body, autoscalers)
-                    found[ref] = Workload(ref, replicas_of(body))
+                    found[ref] = Workload(ref, replicas_of(body), _was_ready(ref, body))
         for pod in _users(connection, namespace, claims):
             user = _controller(connection, pod)
             if user not in found:
@@ -70,30 +70,37 @@ def workloads_of(connection: Connection, claims: Collection[Ref]) -> list[Worklo
     return [found[ref] for ref in sorted(found)]
 
 
+def users_of(
+    connection: Connection, workloads: Collection[Workload], claims: Collection[Ref]
+) -> set[Ref]:
+    """Those of the claims that a pod of one of the workloads uses. Raises ``ApiError``."""
+    used: set[Ref] = set()
+    for workload in workloads if claims else ():
+        ref = workload.ref
+        body = get(connection, _RESOURCES[ref.group_kind], ref.namespace, ref.name)
+        used |= {claim for claim in claims if workload_uses(ref.group_kind, body, claim)}
+    return used
+
+
 def suspend(connection: Connection, workloads: Iterable[Workload]) -> None:
     """Scale to 0, and note how many replicas there were. Raises ``ApiError``."""
     for workload in workloads:
-        _patch(
-            connection,
-            workload.ref,
-            lambda body, kind=workload.ref.group_kind: (
-                None if is_suspended(body) or not replicas_of(body) else suspension(kind, body)
-            ),
-        )
+        _patch(connection, workload.ref, _stop)
 
 
 def resume(connection: Connection, workloads: Iterable[Workload]) -> None:
     """Give back the replicas that were noted. Raises ``ApiError``."""
     for workload in workloads:
-        _patch(
-            connection, workload.ref, lambda body: resumption(body) if is_suspended(body) else None
-        )
+        _patch(connection, workload.ref, _start)
 
 
 def await_unused(
     connection: Connection, claims: Collection[Ref], timeout: float, emit: Emit
 ) -> None:
-    """Wait until no pod has one of the claims. Raises ``ClusterError`` after ``timeout`` seconds."""
+    """Wait until no pod has one of the claims.
+
+    Raises ``ClusterError`` after ``timeout`` seconds.
+    """
     deadline = time.monotonic() + timeout
     namespaces = sorted({claim.namespace for claim in claims})
     while True:
@@ -116,8 +123,13 @@ def await_unused(
 
 def await_running(
     connection: Connection, workloads: Collection[Workload], timeout: float, emit: Emit
-) -> None:
-    """Wait until workloads are ready. Raises ``ClusterError`` after ``timeout`` seconds."""
+) -> list[str]:
+    """Wait until workloads are ready.
+
+    Raises ``ClusterError`` if one is not after ``timeout`` seconds; of those that were not before
+    either it is only said what they lack.
+    """
+    lacking = []
     deadline = time.monotonic() + timeout
     for workload in workloads:
         resource = _RESOURCES[workload.ref.group_kind]
@@ -127,15 +139,41 @@ def await_running(
             if found.ready:
                 break
             if found.failed or time.monotonic() > deadline:
-                raise ClusterError(f"{workload.ref}: {found.reason}")
+                if workload.was_ready:
+                    raise ClusterError(f"{workload.ref}: {found.reason}")
+                lacking.append(f"{workload.ref}: {found.reason}, as before")
+                break
             emit(Waiting(workload.ref, found.reason))
             time.sleep(LOOK_AGAIN)
+    return lacking
 
 
-def _patch(connection: Connection, ref: Ref, change: Callable[[Body], Body | None]) -> None:
+def _was_ready(ref: Ref, body: Body) -> bool:
+    """Whether it ran before the restore; of one that is stopped already nobody knows, so yes."""
+    return (
+        is_suspended(body) or readiness({**body, "apiVersion": "apps/v1", "kind": ref.kind}).ready
+    )
+
+
+def _stop(group_kind: tuple[str, str], body: Body) -> Body | None:
+    runs = replicas_of(body) and not is_suspended(body)
+    return suspension(group_kind, body) if runs else None
+
+
+def _start(_group_kind: tuple[str, str], body: Body) -> Body | None:
+    return resumption(body) if is_suspended(body) else None
+
+
+def _patch(
+    connection: Connection,
+    ref: Ref,
+    change: Callable[[tuple[str, str], Body], Body | None],
+) -> None:
+    """Change a workload, unless there is nothing to change."""
     resource = _RESOURCES[ref.group_kind]
     for attempt in range(_ATTEMPTS):
-        wanted = change(get(connection, resource, ref.namespace, ref.name))
+        live = get(connection, resource, ref.namespace, ref.name)
+        wanted = change(ref.group_kind, live)
         if wanted is None:
             return
         try:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from gitops_dr.errors import RepositoryError
@@ -249,12 +250,14 @@ def _files(
 
 def _bring_index(repo: Repository, changes: Iterable[TreeChange]) -> None:
     staged = _staged(repo)
-    moved = [
-        change for change in changes if staged.get(change.path) == _id(change.old) != _id(change.new)
-    ]
-    if moved:
-        lines = (_index_line(repo, change) for change in moved)
-        repo.git.feed(["update-index", "-z", "--index-info"], lines)
+    lines = (
+        _index_line(repo, change)
+        for change in changes
+        if staged.get(change.path) == _id(change.old) != _id(change.new)
+    )
+    first = next(lines, None)
+    if first is not None:
+        repo.git.feed(["update-index", "-z", "--index-info"], chain([first], lines))
 
 
 def _index_line(repo: Repository, change: TreeChange) -> bytes:

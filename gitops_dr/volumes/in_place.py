@@ -83,7 +83,10 @@ def write_note(note: Note) -> str:
 
 
 def note_of(volume: Body) -> Note | None:
-    """Read a volume's note; None if there is none. Raises ``CannotReplaceError`` for a broken one."""
+    """Read a volume's note; None if there is none.
+
+    Raises ``CannotReplaceError`` for a broken one.
+    """
     text = (volume["metadata"].get("annotations") or {}).get(NOTE)
     if text is None:
         return None
@@ -194,6 +197,8 @@ class Workload:
     ref: Ref
     replicas: int
     """How many it has when it runs."""
+    was_ready: bool = True
+    """Before it was stopped; if not, nobody can ask that of it afterwards."""
 
 
 def replicas_of(body: Body) -> int:

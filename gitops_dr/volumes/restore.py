@@ -95,6 +95,28 @@ def restored_name(claim: Ref, record: SnapshotRecord, target_uid: str) -> str:
     return f"gitops-dr-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
+def claim_of(record: SnapshotRecord, claim: Ref, facts: StorageFacts) -> Body:
+    """A claim that is made of a record alone, without anybody's labels, to be restored elsewhere.
+
+    Its class is the record's if the target has that, else the target's only one of the driver.
+    """
+    storage_class = record.storage_class
+    if storage_class not in facts.provisioners:
+        fitting = [name for name, of in facts.provisioners.items() if of == record.driver]
+        storage_class = fitting[0] if len(fitting) == 1 else storage_class
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": claim.name, "namespace": claim.namespace},
+        "spec": {
+            "accessModes": list(record.access_modes),
+            "storageClassName": storage_class,
+            "volumeMode": record.volume_mode,
+            "resources": {"requests": {"storage": record.request}},
+        },
+    }
+
+
 def source_lost(wanted: Body, stored: Body) -> str:
     """Why a claim would be filled with nothing although it was to be filled; empty if it is not so.
 

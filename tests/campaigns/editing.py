@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from campaigns import edits
+from campaigns import edits, field_edits
 from campaigns.edits import Way
 from campaigns.kubectl import Hand, Recorded, Refused
 from campaigns.told import Edit
@@ -92,7 +92,10 @@ class Editor:
 
     def _second_hand(self) -> None:
         """Somebody else edits what has been edited, at another field."""
-        of_fields = [e for e in self.edits if e.deed in ("added", "changed", "removed")]
+        # A server-side apply takes an earlier apply for its own: what it does not name then goes.
+        of_fields = [
+            e for e in self.edits if e.deed in ("added", "changed", "removed") and e.way != "apply"
+        ]
         one = self._hand.objects[self._hand.any(of_fields).key]
         ways = ("add a label", "add an annotation", "apply a label")
         make, _ = _WAYS[self._hand.chance.choice(ways)]
@@ -208,11 +211,11 @@ _WAYS: Mapping[str, tuple[Way, Fits]] = {
     "add an entry": (edits.add_entry, _of("ConfigMap")),
     "change an entry": (edits.change_entry, _with_entries),
     "remove an entry": (edits.remove_entry, _with_entries),
-    "edit a field": (edits.change_leaf(edits.by_editor), _robust),
-    "patch a field": (edits.change_leaf(edits.by_patch), _robust),
-    "replace an object": (edits.change_leaf(edits.by_replacing), _robust),
-    "apply an object": (edits.change_leaf(edits.by_applying), _robust),
-    "remove a field": (edits.remove_field, _robust),
+    "edit a field": (field_edits.change_leaf(field_edits.by_editor), _robust),
+    "patch a field": (field_edits.change_leaf(field_edits.by_patch), _robust),
+    "replace an object": (field_edits.change_leaf(field_edits.by_replacing), _robust),
+    "apply an object": (field_edits.change_leaf(field_edits.by_applying), _robust),
+    "remove a field": (field_edits.remove_field, _robust),
     "apply a label": (edits.apply_label, _robust),
     "apply an entry": (edits.apply_entry, _with_entries),
     "apply a variable": (edits.apply_variable, _workload),

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-from campaigns.independent import Body, key_of, normalised
+from campaigns.independent import Body, key_of
 from campaigns.kubectl import Hand, Recorded, Refused
-from campaigns.mutations import leaves
 from campaigns.told import Author, Edit, Where, at
 
 _OURS = "edits.example.com"
-_TELLING = {"containerPort", "ip", "key", "mountPath", "name", "port", "protocol", "type"}
-"""With another one an item of a list is another item."""
 _POD: Where = ("spec", "template", "spec")
 
 Way = Callable[[Hand, Recorded], Edit]
 
 
-def _by(manager: str, operation: str = "Update", subresource: str = "") -> Author:
+def by(manager: str, operation: str = "Update", subresource: str = "") -> Author:
+    """A field manager as it is noted."""
     return manager, operation, subresource
 
 
@@ -36,7 +32,7 @@ def add_note(verb: str, notes: str) -> Way:
             manager = hand.name()
             named = ("--field-manager", manager)
         hand.run(one, verb, one.kind, one.key[3], f"{key}={hand.word()}", *named)
-        return Edit(verb, one.key, "added", ("metadata", notes, key), _by(manager))
+        return Edit(verb, one.key, "added", ("metadata", notes, key), by(manager))
 
     return way
 
@@ -45,7 +41,7 @@ def change_note(verb: str, notes: str) -> Way:
     def way(hand: Hand, one: Recorded) -> Edit:
         key = hand.any(_notes(one, notes))
         hand.run(one, verb, "--overwrite", one.kind, one.key[3], f"{key}={hand.word()}")
-        return Edit(verb, one.key, "changed", ("metadata", notes, key), _by(f"kubectl-{verb}"))
+        return Edit(verb, one.key, "changed", ("metadata", notes, key), by(f"kubectl-{verb}"))
 
     return way
 
@@ -77,7 +73,7 @@ def add_finalizer(hand: Hand, one: Recorded) -> Edit:
     change = [{"op": "add", "path": "/metadata/finalizers", "value": value}]
     hand.patch(one, change, "--type=json", "--field-manager", manager)
     where = ("metadata", "finalizers", len(held))
-    return Edit("patch json", one.key, "added", where, _by(manager))
+    return Edit("patch json", one.key, "added", where, by(manager))
 
 
 # -- workloads ---------------------------------------------------------------------------------
@@ -86,7 +82,7 @@ def add_finalizer(hand: Hand, one: Recorded) -> Edit:
 def scale(hand: Hand, one: Recorded) -> Edit:
     others = {1, 2, 3, 4} - {one.body["spec"]["replicas"]}
     hand.run(one, "scale", one.kind, one.key[3], f"--replicas={hand.any(sorted(others))}")
-    author = _by("kubectl", subresource="scale")
+    author = by("kubectl", subresource="scale")
     return Edit("scale", one.key, "changed", ("spec", "replicas"), author)
 
 
@@ -112,7 +108,7 @@ def _variable(
 ) -> Edit:
     hand.run(one, "set", "env", f"{one.kind}/{one.key[3]}", "-c", container, f"{name}{deed}")
     where = (*_POD, "containers", ("name", container), "env", ("name", name), *leaf)
-    author = None if what == "removed" else _by("kubectl-set")
+    author = None if what == "removed" else by("kubectl-set")
     return Edit("set env", one.key, what, where, author)
 
 
@@ -135,7 +131,7 @@ def change_image(hand: Hand, one: Recorded) -> Edit:
     image = f"registry.example.com/{hand.word()}:1"
     hand.run(one, "set", "image", f"{one.kind}/{one.key[3]}", f"{name}={image}")
     where = (*_POD, "containers", ("name", name), "image")
-    return Edit("set image", one.key, "changed", where, _by("kubectl-set"))
+    return Edit("set image", one.key, "changed", where, by("kubectl-set"))
 
 
 def add_request(hand: Hand, one: Recorded) -> Edit:
@@ -146,20 +142,20 @@ def add_request(hand: Hand, one: Recorded) -> Edit:
     hand.run(one, "set", "resources", f"{one.kind}/{one.key[3]}", *what)
     place = ("containers", ("name", container["name"]), "resources", "requests")
     where = (*_POD, *place, "ephemeral-storage")
-    return Edit("set resources", one.key, "added", where, _by("kubectl-set"))
+    return Edit("set resources", one.key, "added", where, by("kubectl-set"))
 
 
 def restart(hand: Hand, one: Recorded) -> Edit:
     hand.run(one, "rollout", "restart", f"{one.kind}/{one.key[3]}")
     note = "kubectl.kubernetes.io/restartedAt"
     where = ("spec", "template", "metadata", "annotations", note)
-    return Edit("rollout restart", one.key, "added", where, _by("kubectl-rollout"))
+    return Edit("rollout restart", one.key, "added", where, by("kubectl-rollout"))
 
 
 def pause(hand: Hand, one: Recorded) -> Edit:
     hand.run(one, "rollout", "pause", f"{one.kind}/{one.key[3]}")
     where = ("spec", "paused")
-    return Edit("rollout pause", one.key, "added", where, _by("kubectl-rollout"))
+    return Edit("rollout pause", one.key, "added", where, by("kubectl-rollout"))
 
 
 def add_volume(hand: Hand, one: Recorded) -> Edit:
@@ -167,7 +163,7 @@ def add_volume(hand: Hand, one: Recorded) -> Edit:
 
 
 def add_container(hand: Hand, one: Recorded) -> Edit:
-    item = {"image": "side:1", "env": [{"name": "A", "value": "b"}]}
+    item = {"image": "registry.example.com/side:1", "env": [{"name": "A", "value": "b"}]}
     return _merge_item(hand, one, "containers", item)
 
 
@@ -177,7 +173,7 @@ def _merge_item(hand: Hand, one: Recorded, part: str, item: Body) -> Edit:
     change = {"spec": {"template": {"spec": {part: [{"name": name, **item}]}}}}
     hand.patch(one, change, "--field-manager", manager)
     where = (*_POD, part, ("name", name))
-    return Edit("patch strategic", one.key, "added", where, _by(manager))
+    return Edit("patch strategic", one.key, "added", where, by(manager))
 
 
 def add_toleration(hand: Hand, one: Recorded) -> Edit:
@@ -195,7 +191,7 @@ def add_port(hand: Hand, one: Recorded) -> Edit:
     change = [{"op": "add", "path": "/spec/ports/-", "value": {"name": hand.word(), "port": port}}]
     hand.patch(one, change, "--type=json", "--field-manager", manager)
     where = ("spec", "ports", ("port", str(port), "protocol", "TCP"))
-    return Edit("patch json", one.key, "added", where, _by(manager))
+    return Edit("patch json", one.key, "added", where, by(manager))
 
 
 def add_rule(hand: Hand, one: Recorded) -> Edit:
@@ -217,100 +213,31 @@ def _add_item(hand: Hand, one: Recorded, where: Where, item: Body, told_by: str 
     names = [each.get(told_by) for each in held]
     alone = bool(told_by) and all(names) and len({*names}) == len(names)
     manager = hand.name()
-    change = [{"op": "add", "path": _pointer(where), "value": [*held, item]}]
+    change = [{"op": "add", "path": pointer(where), "value": [*held, item]}]
     hand.patch(one, change, "--type=json", "--field-manager", manager)
     deed = "added" if alone or not held else "changed"
     where = (*where, (told_by, item[told_by])) if alone else where
-    return Edit("patch json", one.key, deed, where, _by(manager))
+    return Edit("patch json", one.key, deed, where, by(manager))
 
 
 def add_entry(hand: Hand, one: Recorded) -> Edit:
     word, manager = hand.word(), hand.name()
     change = {"data": {f"{word}.conf": f"a: {word}\nb: [1]\n"}}
     hand.patch(one, change, "--type=merge", "--field-manager", manager)
-    return Edit("patch merge", one.key, "added", ("data", f"{word}.conf"), _by(manager))
+    return Edit("patch merge", one.key, "added", ("data", f"{word}.conf"), by(manager))
 
 
 def change_entry(hand: Hand, one: Recorded) -> Edit:
     key, manager = hand.any(sorted(one.body["data"])), hand.name()
     change = {"data": {key: hand.word()}}
     hand.patch(one, change, "--type=merge", "--field-manager", manager)
-    return Edit("patch merge", one.key, "changed", ("data", key), _by(manager))
+    return Edit("patch merge", one.key, "changed", ("data", key), by(manager))
 
 
 def remove_entry(hand: Hand, one: Recorded) -> Edit:
     key = hand.any(sorted(one.body["data"]))
     hand.patch(one, {"data": {key: None}}, "--type=merge")
     return Edit("patch merge", one.key, "removed", ("data", key))
-
-
-# -- any field ---------------------------------------------------------------------------------
-
-_Act = Callable[[Hand, Recorded, Body, Where, Any], Edit]
-
-
-def change_leaf(act: _Act) -> Way:
-    """Change a random field as far as the API server takes it, and nothing else of the object."""
-
-    def way(hand: Hand, one: Recorded) -> Edit:
-        live = hand.live(one)
-        path = hand.any(_fields(one.body, live))
-        value = _other(at(live, path), hand.word())
-        would_be = hand.dry_run(one, {"op": "replace", "path": _pointer(path), "value": value})
-        if [*_differing(normalised(live, live), normalised(would_be, live))] != [path]:
-            raise Refused("something else would change, too")
-        return act(hand, one, live, path, value)
-
-    return way
-
-
-def by_editor(hand: Hand, one: Recorded, _live: Body, path: Where, value: Any) -> Edit:
-    asked = {"EDIT_PATH": json.dumps(path), "EDIT_VALUE": json.dumps(value)}
-    hand.run(one, "edit", "-o", "json", f"{one.kind}/{one.key[3]}", **asked)
-    return Edit("edit", one.key, "changed", path, _by("kubectl-edit"))
-
-
-def by_replacing(hand: Hand, one: Recorded, live: Body, path: Where, value: Any) -> Edit:
-    hand.run(one, "replace", "-f", "-", given=_with(live, path, value))
-    return Edit("replace", one.key, "changed", path, _by("kubectl-replace"))
-
-
-def by_patch(hand: Hand, one: Recorded, _live: Body, path: Where, value: Any) -> Edit:
-    change = [{"op": "replace", "path": _pointer(path), "value": value}]
-    hand.patch(one, change, "--type=json")
-    return Edit("patch json", one.key, "changed", path, _by("kubectl-patch"))
-
-
-def by_applying(hand: Hand, one: Recorded, live: Body, path: Where, value: Any) -> Edit:
-    body = _with(live, path, value)
-    for name in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
-        body["metadata"].pop(name, None)
-    body.pop("status", None)
-    hand.run(one, "apply", "-f", "-", given=body)
-    return Edit("apply", one.key, "changed", path, _by("kubectl-client-side-apply"))
-
-
-def remove_field(hand: Hand, one: Recorded) -> Edit:
-    live = hand.live(one)
-    path = hand.any([p for p in _fields(one.body, live) if not isinstance(p[-1], int)])
-    operation = {"op": "remove", "path": _pointer(path)}
-    found = [*_differing(normalised(live, live), normalised(hand.dry_run(one, operation), live))]
-    if len(found) != 1 or path[: len(found[0])] != found[0]:
-        raise Refused("something else would go, or nothing")
-    hand.patch(one, [operation], "--type=json")
-    return Edit("patch json", one.key, "removed", path)
-
-
-def _fields(git: Body, live: Body) -> list[Where]:
-    """Where both have the same scalar, apart from metadata and from what tells items of lists."""
-    return [
-        path
-        for path in leaves(live)
-        if path[0] not in ("apiVersion", "kind", "metadata", "status")
-        and not (isinstance(path[-2:][0], int) and path[-1] in _TELLING)
-        and isinstance(value := at(git, path), str | int | bool)
-        and value == at(live, path)
-    ]
 
 
 # -- server-side apply -------------------------------------------------------------------------
@@ -320,13 +247,13 @@ def apply_label(hand: Hand, one: Recorded) -> Edit:
     key = f"{_OURS}/{hand.word()}"
     manager = _apply(hand, one, {"metadata": {"labels": {key: hand.word()}}})
     where = ("metadata", "labels", key)
-    return Edit("apply --server-side", one.key, "added", where, _by(manager, "Apply"))
+    return Edit("apply --server-side", one.key, "added", where, by(manager, "Apply"))
 
 
 def apply_entry(hand: Hand, one: Recorded) -> Edit:
     key = hand.any(sorted(one.body["data"]))
     manager = _apply(hand, one, {"data": {key: hand.word()}})
-    return Edit("apply --server-side", one.key, "changed", ("data", key), _by(manager, "Apply"))
+    return Edit("apply --server-side", one.key, "changed", ("data", key), by(manager, "Apply"))
 
 
 def apply_variable(hand: Hand, one: Recorded) -> Edit:
@@ -334,7 +261,7 @@ def apply_variable(hand: Hand, one: Recorded) -> Edit:
     containers = [{"name": container, "env": [{"name": name, "value": "x"}]}]
     manager = _apply(hand, one, {"spec": {"template": {"spec": {"containers": containers}}}})
     where = (*_POD, "containers", ("name", container), "env", ("name", name))
-    return Edit("apply --server-side", one.key, "added", where, _by(manager, "Apply"))
+    return Edit("apply --server-side", one.key, "added", where, by(manager, "Apply"))
 
 
 def _apply(hand: Hand, one: Recorded, parts: Body) -> str:
@@ -379,7 +306,7 @@ def create(hand: Hand, one: Recorded) -> Edit:
         ]
     )
     hand.run(one, *command)
-    author = _by(f"kubectl-{command[0]}")
+    author = by(f"kubectl-{command[0]}")
     return Edit(command[0], (group, kind, one.key[2], name), "created", author=author)
 
 
@@ -387,14 +314,14 @@ def create_namespace(hand: Hand, one: Recorded) -> Edit:
     name = hand.word()
     hand.run(one, "create", "namespace", name)
     key = ("", "Namespace", "", name)
-    return Edit("create", key, "created", author=_by("kubectl-create"))
+    return Edit("create", key, "created", author=by("kubectl-create"))
 
 
 def expose(hand: Hand, one: Recorded) -> Edit:
     name = hand.word()
     hand.run(one, "expose", f"{one.kind}/{one.key[3]}", "--name", name, "--port=1234")
     key = ("", "Service", one.key[2], name)
-    return Edit("expose", key, "created", author=_by("kubectl-expose"))
+    return Edit("expose", key, "created", author=by("kubectl-expose"))
 
 
 def autoscale(hand: Hand, one: Recorded) -> Edit:
@@ -404,19 +331,19 @@ def autoscale(hand: Hand, one: Recorded) -> Edit:
     hand.run(one, "autoscale", f"{one.kind}/{one.key[3]}", *limits)
     hand.autoscaled.add((one.key[2], one.key[3]))
     key = ("autoscaling", "HorizontalPodAutoscaler", *one.key[2:])
-    return Edit("autoscale", key, "created", author=_by("kubectl-autoscale"))
+    return Edit("autoscale", key, "created", author=by("kubectl-autoscale"))
 
 
 def create_copy(hand: Hand, one: Recorded) -> Edit:
     body = _copy(hand, one)
     hand.run(one, "create", "-f", "-", given=body)
-    return Edit("create", key_of(body), "created", author=_by("kubectl-create"))
+    return Edit("create", key_of(body), "created", author=by("kubectl-create"))
 
 
 def apply_copy(hand: Hand, one: Recorded) -> Edit:
     body, manager = _copy(hand, one), hand.name()
     hand.run(one, "apply", "--server-side", "--field-manager", manager, "-f", "-", given=body)
-    author = _by(manager, "Apply")
+    author = by(manager, "Apply")
     return Edit("apply --server-side", key_of(body), "created", author=author)
 
 
@@ -441,36 +368,6 @@ def has_variables(one: Recorded) -> bool:
     return bool(_variables(one))
 
 
-def _other(value: Any, word: str) -> Any:
-    match value:
-        case bool():
-            return not value
-        case int():
-            return value + 1
-        case _:
-            return f"{value}{word}" if value and value[-1].isalnum() else word
-
-
-def _with(body: Body, path: Where, value: Any) -> Body:
-    changed = copy.deepcopy(body)
-    at(changed, path[:-1])[path[-1]] = value
-    return changed
-
-
-def _pointer(path: Where) -> str:
+def pointer(path: Where) -> str:
+    """A path of keys and places as a JSON Pointer."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def _differing(one: Any, other: Any, path: Where = ()) -> Iterator[Where]:
-    """Each leaf at which two bodies differ; the topmost of what only one has."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in sorted(one.keys() | other.keys()):
-            if key in one and key in other:
-                yield from _differing(one[key], other[key], (*path, key))
-            else:
-                yield (*path, key)
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for place, pair in enumerate(zip(one, other, strict=True)):
-            yield from _differing(*pair, (*path, place))
-    elif one != other or type(one) is not type(other):
-        yield path

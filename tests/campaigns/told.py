@@ -54,8 +54,8 @@ def expected(
 ) -> dict[Key, Told]:
     """What a report must say, and nothing else.
 
-    Of an object of which nobody owns anything, as it has nothing but a name, the API server notes no
-    later writer either: nothing can be known of who that was.
+    Of an object of which nobody owns anything, as it has nothing but a name, the API server notes
+    no later writer either: nothing can be known of who that was.
     """
     found: dict[Key, Told] = {}
     for edit in edits:

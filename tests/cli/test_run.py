@@ -1,5 +1,6 @@
 """The command itself: exit codes and hints, help of everything, and a start that stays light."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -29,9 +30,14 @@ COMMANDS = [
     ["export"],
     ["drift"],
     ["accept"],
+    ["revert"],
     ["plan"],
     ["rebuild"],
     ["lab"],
+    ["points"],
+    *(["points", name] for name in ("list", "show")),
+    ["volumes"],
+    *(["volumes", name] for name in ("list", "snapshot", "prune", "restore")),
     *(["lab", name] for name in ("up", "down", "list", "kubeconfig", "volume", "save")),
 ]
 
@@ -231,3 +237,17 @@ def test_the_code_of_a_result_that_nobody_reads_is_kept() -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_c_library_that_cannot_be_told_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_name: object) -> None:
+        raise OSError
+
+    before = gc.get_threshold()
+    try:
+        cli._settle_memory()
+        monkeypatch.setattr(cli.ctypes, "CDLL", none)
+        cli._settle_memory()
+        assert gc.get_threshold()[0] > before[0]
+    finally:
+        gc.set_threshold(*before)

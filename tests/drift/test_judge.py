@@ -2,8 +2,10 @@
 
 import pytest
 
-from gitops_dr.drift.judge import confirmed
-from gitops_dr.model import FieldChange
+from gitops_dr.drift.judge import certain, confirmed
+from gitops_dr.drift.meaning import Meaning
+from gitops_dr.manifests.shape import Shape
+from gitops_dr.model import FieldChange, Ref
 
 
 def add(path, new):
@@ -69,11 +71,35 @@ def replace(path, old, new):
             [replace("l[0].x", 1, 2), replace("l", [1], [2])], [replace("l[0].x", 1, 2)],
             [replace("l[0].x", 1, 2)], id="told once",
         ),
-        pytest.param(
-            [add("metadata.ownerReferences", [1]), add("metadata.labels", 1)], [],
-            [add("metadata.ownerReferences", [1])], id="of owners it was not asked",
-        ),
     ],
 )  # fmt: skip
 def test_what_is_left(changes, predicted, left):
     assert list(confirmed(changes, predicted)) == left
+
+
+def test_what_is_certain_stays_whatever_is_predicted():
+    changes = [remove("a", 1), remove("b", 2), add("c", 3)]
+    assert list(confirmed(changes, [], {"a", "c"})) == [changes[0], changes[2]]
+
+
+DEPLOYMENT, SERVICE = Ref("apps", "Deployment", "", "a"), Ref("", "Service", "", "a")
+GO = Meaning(Shape({"go": True, "properties": {"spec": {"properties": {"x": {}}}}}, {}))
+
+
+@pytest.mark.parametrize(
+    ("ref", "change", "edited", "sure"),
+    [
+        pytest.param(DEPLOYMENT, add("spec.x", 1), True, False, id="filled in, perhaps"),
+        pytest.param(DEPLOYMENT, replace("spec.x", 1, 2), True, False, id="mutated, perhaps"),
+        pytest.param(DEPLOYMENT, remove("spec.x", 1), True, True, id="kept nowhere"),
+        pytest.param(DEPLOYMENT, remove("spec.x", False), True, False, id="an empty value"),
+        pytest.param(DEPLOYMENT, remove("spec.x", False), False, True, id="an exported no"),
+        pytest.param(DEPLOYMENT, remove("spec.y", ""), True, True, id="of no known type"),
+        pytest.param(SERVICE, remove("spec.clusterIP", "1.2.3.4"), False, False, id="an address"),
+        pytest.param(DEPLOYMENT, remove("spec.clusterIP", "1.2.3.4"), True, True, id="of no such"),
+        pytest.param(DEPLOYMENT, add("metadata.ownerReferences", [1]), True, True, id="owners"),
+    ],
+)
+def test_what_no_dry_run_can_explain_away(ref, change, edited, sure):
+    found = certain(ref, [change], GO, is_edited=lambda _: edited)
+    assert found == ({change.path} if sure else set())

@@ -36,7 +36,7 @@ class FakeCluster:
     kinds: dict[Resource, list[dict[str, Any]] | Answer] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What the OpenAPI documents say of a kind, by its name."""
+    """What the OpenAPI documents say of a kind of Kubernetes' own, by its name."""
 
     def serve(self, api_version: str, kind: str, *objects: Any, **options: Any) -> Resource:
         """Serve a kind; its first version is the preferred one. Gives the resource."""
@@ -105,8 +105,9 @@ class FakeCluster:
             place = "apis" if resource.group else "api"
             named = {"group": resource.group, "version": resource.version, "kind": resource.kind}
             schema = self.schemas.get(resource.kind, {"type": "object"})
+            name = f"io.k8s.api.fake.{resource.kind}" if resource.kind in self.schemas else "any"
             documents.setdefault(f"/openapi/v3/{place}/{resource.api_version}", {})[
-                resource.kind
+                f"{name}.{resource.kind}"
             ] = {**schema, "x-kubernetes-group-version-kind": [named]}
         for path, schemas in documents.items():
             self.api.on(path, reply({"components": {"schemas": schemas}}))

@@ -166,6 +166,31 @@ def test_where_admission_may_change_what_is_written_every_change_is_asked_about(
     assert [d for d in found.differences if d.presence is Presence.MODIFIED] == []
 
 
+@pytest.mark.parametrize("server", [False, True])
+def test_what_the_server_drops_without_a_word_is_told(
+    compare: Any, filled: Any, api: Any, server: bool
+) -> None:
+    """As one does that has a feature switched off."""
+    filled("x")
+    body = config_map("x", a="1", feature="on")
+    found = compare({"x.yaml": canonical(body)}, server=server)
+    assert changes(found) == [("x", "remove", "data.feature")]
+    assert len(api.asked(at("x"), "PATCH")) == 1
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_an_empty_value_may_say_nothing_unless_an_export_wrote_it(
+    compare: Any, cluster: Any, make_live: Any, api: Any, by_hand: bool
+) -> None:
+    cluster.schemas["ConfigMap"] = {"properties": {"immutable": {"type": "boolean"}}}
+    cluster.serve("v1", "ConfigMap", make_live("x", "shop", data={"a": "1"}))
+    api.on(at("x"), reply(stored("x", a="1")))
+    api.on(at("x"), reply(stored("x", a="1")), method="PATCH")
+    file = canonical(config_map("x", a="1") | {"immutable": False})
+    found = compare({"x.yaml": b"# mine\n" + file if by_hand else file}, server=True)
+    assert changes(found) == ([] if by_hand else [("x", "remove", "immutable")])
+
+
 # -- how often --------------------------------------------------------------------------------
 
 MANY = [f"x{number:02}" for number in range(20)]
@@ -468,12 +493,10 @@ def test_edits_of_other_files_change_nothing_about_that(
 ) -> None:
     filled("x", "y")
     exported(in_git("x", "y"))
-    changed = canonical(config_map("y", a="1") | {"immutable": False})
+    changed = canonical(config_map("y", a="1", b="3"))
     save({f"{PREFIX}/configmap-y.yaml": changed})
-    # Its API server would drop that, too.
-    assert changes(look()) == B_IS_THERE
+    assert changes(look()) == [*B_IS_THERE, ("y", "replace", "data.b")]
     assert api.asked(at("x")) == []
-    assert len(api.asked(at("y"), "PATCH")) == 1
 
 
 @pytest.mark.parametrize(

@@ -328,14 +328,17 @@ def test_what_cannot_be_changed_is_compared_as_if_it_were_new(
     assert found.compared_locally == ""
 
 
-def test_an_expanded_claim_and_no_more(api: ApiServer, compare: Compare, place: str) -> None:
+def test_a_claim_that_git_expands_is_one_and_one_that_was_expanded_is_none(
+    api: ApiServer, compare: Compare, place: str
+) -> None:
     body = claim(place)
     api.create(body)
     api.until(body, is_bound)
-    smaller = copy.deepcopy(body)
+    smaller, larger = copy.deepcopy(body), copy.deepcopy(body)
     smaller["spec"]["resources"]["requests"]["storage"] = "512Ki"
-    found = compare(smaller)["data"]
-    assert paths(found) == [("replace", "spec.resources.requests.storage")]
+    larger["spec"]["resources"]["requests"]["storage"] = "2Mi"
+    assert compare(smaller) == {}
+    assert paths(compare(larger)["data"]) == [("replace", "spec.resources.requests.storage")]
 
 
 def test_an_address_that_is_the_same_is_none_of_another(

@@ -195,7 +195,15 @@ def test_an_author_is_as_much_as_is_known() -> None:
 
 
 def test_hostile_text_begins_no_line_and_makes_none_endless() -> None:
-    ours = ("a\\u001b[2J", "coverage", "Merging", "Drift already", "missing", "modified")
+    ours = (
+        "a\\u001b[2J",
+        "coverage",
+        "Merging",
+        "Drift already",
+        "missing",
+        "modified",
+        "left out",
+    )
     ours += ("unmanaged", "unknown", "Ignore", "Hidden", "Left out", "Gaps:", " ")
     for line in lines(hostile()):
         assert line.startswith(ours)

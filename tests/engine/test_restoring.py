@@ -1,0 +1,105 @@
+"""How each missing claim comes back: with its data, empty by policy, not at all, or nothing does.
+
+The repository and the target are stood in for; what is made of a record is tests/volumes' affair.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from volumes_samples import CLAIM, FACTS, RECORD
+
+from gitops_dr.engine import restoring
+from gitops_dr.engine.restoring import restored
+from gitops_dr.manifests.selector import ObjectSelector
+from gitops_dr.model import Ref
+from gitops_dr.volumes.policy import VolumePolicy, VolumeSettings, WithoutData
+from gitops_dr.volumes.retention import handle_of
+
+REF = RECORD.ref
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    stand = SimpleNamespace(records={REF: RECORD}, bodies={REF: CLAIM}, facts=FACTS)
+    monkeypatch.setattr(restoring, "read_records", lambda _tree: stand.records)
+    monkeypatch.setattr(restoring, "storage_facts", lambda *_: stand.facts)
+    stand.recorded = SimpleNamespace(
+        tree=None, bodies=lambda refs: ((ref, deepcopy(stand.bodies[ref])) for ref in refs)
+    )
+    return stand
+
+
+def found(world: SimpleNamespace, **options: Any) -> restoring.Restored:
+    given = {"settings": VolumeSettings(), "ever": {REF}, "accept_empty": False}
+    return restored(None, world.recorded, [REF], target_uid="t", **(given | options))  # type: ignore[arg-type]
+
+
+def policy(what: WithoutData) -> VolumeSettings:
+    selector = ObjectSelector(namespace="shop", name="data-*")
+    return VolumeSettings(policies=(VolumePolicy(selector, without_data=what),))
+
+
+def test_a_claim_with_a_record_comes_back_with_its_data(world) -> None:
+    result = found(world)
+    assert result.records == {REF: RECORD}
+    assert len(result.bodies) == 3
+    assert {ref.kind for ref in result.entries} == {"VolumeSnapshot", "VolumeSnapshotContent"}
+    assert (result.blocked, dict(result.skipped), result.empty) == ((), {}, frozenset())
+
+
+def test_required_data_that_cannot_be_had_blocks(world) -> None:
+    world.records = {}
+    assert [gap.ref for gap in found(world).blocked] == [REF]
+    assert found(world, accept_empty=True).blocked == ()
+    assert found(world, ever=set()).blocked == ()
+    required = found(world, ever=set(), settings=policy(WithoutData.REQUIRED))
+    assert [gap.ref for gap in required.blocked] == [REF]
+
+
+def test_a_policy_lets_it_start_empty_or_leaves_it_out(world) -> None:
+    world.records = {}
+    empty = found(world, settings=policy(WithoutData.EMPTY))
+    assert (empty.empty, empty.blocked, dict(empty.skipped)) == ({REF}, (), {})
+    assert str(REF) in empty.notes[0]
+    skipped = found(world, settings=policy(WithoutData.SKIP))
+    assert (skipped.blocked, list(skipped.skipped), skipped.empty) == ((), [REF], frozenset())
+
+
+def test_a_pruned_snapshot_is_none(world) -> None:
+    result = found(world, gone={handle_of(RECORD)})
+    assert "was pruned" in result.blocked[0].reason
+    assert not result.bodies
+
+
+def test_a_record_that_does_not_fit_blocks_with_the_reason(world) -> None:
+    world.records = {REF: replace(RECORD, driver="other.driver")}
+    assert "the snapshot is of other.driver" in found(world).blocked[0].reason
+
+
+def test_a_static_volume_needs_no_record(world) -> None:
+    world.records = {}
+    world.bodies[REF] = deepcopy(CLAIM)
+    world.bodies[REF]["spec"]["volumeName"] = "by-hand"
+    assert found(world) == restoring.Restored()
+
+
+def test_volumes_of_one_set_from_several_moments_are_told(world) -> None:
+    second = Ref("", "PersistentVolumeClaim", "shop", "data-db-1")
+    other = replace(RECORD, claim="data-db-1", handle="snapshot-2", snapshot_set="another")
+    world.records[second] = other
+    world.bodies[second] = {**CLAIM, "metadata": {**CLAIM["metadata"], "name": "data-db-1"}}
+    result = restored(
+        None,  # type: ignore[arg-type]
+        world.recorded,
+        [REF, second],
+        settings=VolumeSettings(),
+        ever=(),
+        accept_empty=False,
+        target_uid="t",
+    )
+    assert "2 snapshot sets" in result.notes[0]
