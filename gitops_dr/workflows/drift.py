@@ -62,6 +62,7 @@ def drift(
     connection = open_cluster(where, opened.settings)
     identity = identify(connection)
     trusted = opened.settings.trusted_managers
+    today = datetime.now(UTC).astimezone().date()
 
     if base is None:
         examined = examine(
@@ -83,12 +84,13 @@ def drift(
             connection, observation, base.tree, trusted=trusted, server=server, emit=emit
         )
         before = base.state(observation.state)
-        beside = Against(base.tree.commit, merges(before, merged.desired, merged.differences))
+        after, _ = without_ignored(merged, opened.settings.ignore, today=today, whole=False)
+        beside = Against(base.tree.commit, merges(before, merged.desired, after))
     asked_for_all = by is None and since is None and unmanaged
     kept, uses = without_ignored(
         examined,
         opened.settings.ignore,
-        today=datetime.now(UTC).astimezone().date(),
+        today=today,
         whole=asked_for_all and beside is None,
     )
     chosen = selected(kept, by=by, since=since)

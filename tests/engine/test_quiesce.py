@@ -303,8 +303,9 @@ def test_an_interruption_lets_go_what_is_held_still_and_begins_with_nothing_more
     assert events == [Notice("stopping; what is held still is let go first")]
 
 
+@pytest.mark.parametrize("more", [(), (hook("never"),)])
 def test_an_interruption_while_a_pre_hook_runs_waits_for_it_and_cuts_nothing(
-    server, connection
+    server, connection, more
 ) -> None:
     """Otherwise the pre hook might hold still what the post hook has let go."""
     stop, release = threading.Event(), threading.Event()
@@ -315,7 +316,7 @@ def test_an_interruption_while_a_pre_hook_runs_waits_for_it_and_cuts_nothing(
 
     server.on("freeze", slow)
     storage = Storage(server)
-    pod = PodHooks(DB, (hook("freeze"), hook("never")), (hook("thaw"),))
+    pod = PodHooks(DB, (hook("freeze"), *more), (hook("thaw"),))
     found: list[Frozen] = []
     thread = threading.Thread(
         target=lambda: found.append(quiesce(connection, freeze_of(pod), storage.cut, stop))

@@ -19,7 +19,7 @@ def names(text: str) -> list[str]:
         f"---\n{A}",
         f"# Source: chart/templates/a.yaml\n---\n# nothing\n---\n{A}---\n",
         f"---\nnull\n---\n{A}",
-        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n",
+        "kind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\napiVersion: v1\n",
         "apiVersion: v1\nkind: ConfigMapList\nmetadata: {}\nitems:\n- {metadata: {name: a}}\n",
         f"apiVersion: v1\nkind: List\nitems: []\n---\n{A}",
         f"apiVersion: v1\nkind: List\nitems:\n---\n{A}",
@@ -58,8 +58,10 @@ def test_a_kind_that_only_sounds_like_a_list_is_an_object():
         ("apiVersion: v1\nkind: List\nitems: {a: b}\n", 3, "items is a mapping, not a list"),
         ("apiVersion: v1\nkind: List\nitems:\n- a\n", 4, "not a mapping but a string"),
         (
-            "apiVersion: v1\nkind: List\nitems:\n- {kind: A, apiVersion: v1, metadata: {name: a}}\n"
-            "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {}\n",
+            (
+                "apiVersion: v1\nkind: List\nitems:\n- {kind: A, apiVersion: v1, metadata: {name: a}}\n"
+                "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {}\n"
+            ),
             5,
             "no metadata.name",
         ),
