@@ -9,12 +9,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.listing import object_path
 from gitops_dr.engine.recorded import Recorded, Tree
+from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS
+from gitops_dr.errors import RepositoryError
 from gitops_dr.model import Body, Entry, Gap, Ref
 from gitops_dr.repository.tree import read
 from gitops_dr.volumes.policy import VolumeSettings, WithoutData, policy_for
-from gitops_dr.volumes.records import VOLUMES, SnapshotRecord, read_record
-from gitops_dr.volumes.restore import CannotRestoreError, StorageFacts, restoration
+from gitops_dr.volumes.records import VOLUMES, SnapshotRecord, read_record, record_path
+from gitops_dr.volumes.restore import (
+    GROUP,
+    SNAPSHOT,
+    CannotRestoreError,
+    StorageFacts,
+    restoration,
+)
 from gitops_dr.volumes.retention import PRUNED, Handle, handle_of, read_pruned
 
 _CLAIM = ("", "PersistentVolumeClaim")
@@ -77,22 +86,26 @@ def restored(
         policy = policy_for(ref, labels, settings.policies)
         if (body.get("spec") or {}).get("volumeName"):
             continue  # A static volume is there, or comes from Git itself.
-        record = records.get(ref)
-        reason = "the recovery point has no snapshot of it"
-        if record is not None and handle_of(record) in gone:
-            reason = f"its snapshot of {record.created} was pruned"
-        elif record is not None:
-            try:
-                made = restoration(ref, body, record, facts, target_uid=target_uid)
-            except CannotRestoreError as error:
-                reason = f"{error} ({error.hint})" if error.hint else str(error)
-            else:
-                bodies |= made.bodies
-                entries |= made.entries
-                used[ref] = record
-                notes += made.notes
-                continue
-        without = policy.without_data or (WithoutData.REQUIRED if ref in ever else None)
+        try:
+            record = _usable(records.get(ref), gone)
+            made = restoration(ref, body, record, facts, target_uid=target_uid)
+        except CannotRestoreError as error:
+            reason = f"{error} ({error.hint})" if error.hint else str(error)
+        else:
+            bodies |= made.bodies
+            entries |= made.entries
+            used[ref] = record
+            notes += made.notes
+            continue
+        required = ref in ever
+        if (source := _own_source(body)) and ref not in records:
+            trouble = _source_trouble(connection, ref, body, source, facts)
+            if not trouble:
+                continue  # It is filled from a snapshot that the target has.
+            reason, required = trouble, True
+        without = policy.without_data or (WithoutData.REQUIRED if required else None)
+        if source and (accept_empty or without is WithoutData.EMPTY):
+            bodies[ref] = _without_source(body)
         if without is WithoutData.SKIP:
             skipped[ref] = reason
         elif without is WithoutData.EMPTY:
@@ -111,16 +124,67 @@ def restored(
     )
 
 
+def _usable(record: SnapshotRecord | None, gone: Collection[Handle]) -> SnapshotRecord:
+    """The record, if its snapshot is still there. Raises ``CannotRestoreError``."""
+    if record is None:
+        raise CannotRestoreError("the recovery point has no snapshot of it")
+    if handle_of(record) in gone:
+        raise CannotRestoreError(f"its snapshot of {record.created} was pruned")
+    return record
+
+
+def _own_source(body: Body) -> str:
+    """The VolumeSnapshot that a claim in Git is to be filled from; empty for none."""
+    spec = body.get("spec") or {}
+    source = spec.get("dataSourceRef") or spec.get("dataSource") or {}
+    snapshot = source.get("kind") == SNAPSHOT[1] and source.get("apiGroup") == GROUP
+    return str(source.get("name") or "") if snapshot else ""
+
+
+def _source_trouble(
+    connection: Connection, ref: Ref, body: Body, source: str, facts: StorageFacts
+) -> str:
+    """Why a claim would wait for ever for the snapshot that it names; empty if it would not."""
+    name = f"VolumeSnapshot {source}"
+    path = object_path(SNAPSHOTS, ref.namespace, source)
+    try:
+        snapshot = connection.json("GET", path)
+        content = (snapshot.get("status") or {}).get("boundVolumeSnapshotContentName")
+        if not content:
+            return f"{name}, which it is to be filled from, is not bound to a content"
+        driver = connection.json("GET", object_path(CONTENTS, "", content))["spec"]["driver"]
+    except ApiError as error:
+        if error.status == 404:
+            return f"{name}, which it is to be filled from, is neither in Git nor in the target"
+        raise
+    storage_class = (body.get("spec") or {}).get("storageClassName") or facts.default_class
+    provisioner = facts.provisioners.get(storage_class, "nobody")
+    if provisioner != driver:
+        return f"its StorageClass {storage_class} is of {provisioner}, and {name} is of {driver}"
+    return ""
+
+
+def _without_source(body: Body) -> Body:
+    left = {k: v for k, v in body["spec"].items() if k not in ("dataSource", "dataSourceRef")}
+    return {**body, "spec": left}
+
+
 def read_records(tree: Tree) -> dict[Ref, SnapshotRecord]:
     """Every snapshot record of a tree, by claim.
 
-    Raises ``RepositoryError`` for a file that is none, and for two of the same claim.
+    Raises ``RepositoryError`` for a file that is none, and for one of another claim than its place
+    says.
     """
     paths = {path: blob for path, blob in tree.files.items() if path.startswith(VOLUMES)}
     contents = read(tree.repo, list(paths.values()))
     found: dict[Ref, SnapshotRecord] = {}
     for path, (_, data) in zip(paths, contents, strict=True):
         record = read_record(data, f"{tree.prefix}/{path}")
+        if record_path(record.ref) != path:
+            raise RepositoryError(
+                f"{tree.prefix}/{path}: is the record of {record.ref}, which has another place",
+                hint="restore it from the commit of gitops-dr that wrote it",
+            )
         found[record.ref] = record
     return found
 

@@ -36,7 +36,7 @@ Guard = Callable[[str, bytes], str | None]
 
 _NAME, _EMAIL = "gitops-dr", "gitops-dr@localhost"
 _IMPORT = (
-    # Git's own choice for single objects: packs are a fifteenth larger and a fifth sooner there.
+    # As Git compresses single objects: a fifteenth larger than its packs, and a fifth sooner.
     *("-c", "pack.compression=1"),
     # Where a disk takes two names for one, fast-import would take two paths for one.
     *("-c", "core.ignoreCase=false"),

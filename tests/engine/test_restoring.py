@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from volumes_samples import CLAIM, FACTS, RECORD
 
+from gitops_dr.cluster.connect import ApiError
 from gitops_dr.engine import restoring
-from gitops_dr.engine.restoring import restored
+from gitops_dr.engine.restoring import Restored, restored
 from gitops_dr.manifests.selector import ObjectSelector
 from gitops_dr.model import Ref
 from gitops_dr.volumes.policy import VolumePolicy, VolumeSettings, WithoutData
@@ -86,6 +87,67 @@ def test_a_static_volume_needs_no_record(world) -> None:
     world.bodies[REF] = deepcopy(CLAIM)
     world.bodies[REF]["spec"]["volumeName"] = "by-hand"
     assert found(world) == restoring.Restored()
+
+
+SOURCE = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}
+
+
+class Target:
+    """What the target answers about snapshots."""
+
+    def __init__(self, **bodies: Any) -> None:
+        self.bodies = bodies
+
+    def json(self, _method: str, path: str) -> Any:
+        found = self.bodies.get(path.rpartition("/")[2])
+        if found is None:
+            raise ApiError("not found", status=404)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        ({}, "VolumeSnapshot s, which it is to be filled from, is neither in Git nor"),
+        ({"s": {"status": None}}, "is not bound to a content"),
+        ({"s": {"status": {"boundVolumeSnapshotContentName": "c"}}}, "is neither in Git nor"),
+        (
+            {
+                "s": {"status": {"boundVolumeSnapshotContentName": "c"}},
+                "c": {"spec": {"driver": "hostpath.csi.k8s.io"}},
+            },
+            f"its StorageClass directory is of {RECORD.driver}, and VolumeSnapshot s is of host",
+        ),
+    ],
+)
+def test_a_claim_that_would_wait_for_ever_for_its_own_source_blocks(world, there, reason) -> None:
+    world.records = {}
+    world.bodies[REF] = deepcopy(CLAIM)
+    world.bodies[REF]["spec"]["dataSource"] = SOURCE
+    given = {"settings": VolumeSettings(), "ever": (), "accept_empty": False, "target_uid": "t"}
+    result = restored(Target(**there), world.recorded, [REF], **given)
+    assert reason in result.blocked[0].reason
+    # Said to start empty, it does not wait either.
+    result = restored(Target(**there), world.recorded, [REF], **given | {"accept_empty": True})
+    assert result.blocked == ()
+    assert "dataSource" not in result.bodies[REF]["spec"]
+
+
+def test_a_claim_whose_own_source_the_target_has_is_filled_from_it(world) -> None:
+    world.records = {}
+    world.bodies[REF] = deepcopy(CLAIM)
+    world.bodies[REF]["spec"]["dataSourceRef"] = SOURCE
+    status = {"boundVolumeSnapshotContentName": "c"}
+    target = Target(s={"status": status}, c={"spec": {"driver": RECORD.driver}})
+    options = {"settings": VolumeSettings(), "ever": (), "accept_empty": False}
+    assert restored(target, world.recorded, [REF], target_uid="t", **options) == Restored()
+
+
+def test_a_stale_source_in_git_gives_way_to_the_record_s(world) -> None:
+    world.bodies[REF] = deepcopy(CLAIM)
+    world.bodies[REF]["spec"]["dataSourceRef"] = SOURCE
+    body = found(world).bodies[REF]
+    assert body["spec"]["dataSourceRef"]["name"].startswith("gitops-dr-")
 
 
 def test_volumes_of_one_set_from_several_moments_are_told(world) -> None:

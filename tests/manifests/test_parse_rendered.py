@@ -12,6 +12,9 @@ def names(text: str) -> list[str]:
     return [body["metadata"]["name"] for body in parse_rendered(text.encode(), "out.yaml")]
 
 
+FLOW = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -19,7 +22,7 @@ def names(text: str) -> list[str]:
         f"---\n{A}",
         f"# Source: chart/templates/a.yaml\n---\n# nothing\n---\n{A}---\n",
         f"---\nnull\n---\n{A}",
-        "kind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\napiVersion: v1\n",
+        f"apiVersion: v1\nkind: List\nitems:\n- {FLOW}\n",
         "apiVersion: v1\nkind: ConfigMapList\nmetadata: {}\nitems:\n- {metadata: {name: a}}\n",
         f"apiVersion: v1\nkind: List\nitems: []\n---\n{A}",
         f"apiVersion: v1\nkind: List\nitems:\n---\n{A}",
@@ -59,7 +62,7 @@ def test_a_kind_that_only_sounds_like_a_list_is_an_object():
         ("apiVersion: v1\nkind: List\nitems:\n- a\n", 4, "not a mapping but a string"),
         (
             (
-                "apiVersion: v1\nkind: List\nitems:\n- {kind: A, apiVersion: v1, metadata: {name: a}}\n"
+                f"apiVersion: v1\nkind: List\nitems:\n- {FLOW}\n"
                 "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {}\n"
             ),
             5,

