@@ -72,7 +72,8 @@ class App:
             metadata = {"name": "data", "labels": {"tier": "data"}}
             claim = {"metadata": metadata, "spec": self.claim_spec()}
             found.append((f"{space}/persistentvolumeclaims", claim))
-        found.append((self.path.rpartition("/")[0], {"metadata": {"name": self.name}, "spec": spec}))
+        body = {"metadata": {"name": self.name}, "spec": spec}
+        found.append((self.path.rpartition("/")[0], body))
         return found
 
     def claim_spec(self) -> dict[str, Any]:

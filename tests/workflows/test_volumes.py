@@ -1,7 +1,7 @@
 """Data comes back: into the same cluster, into another one on the same storage, and in place.
 
-For each way in which a class binds, each kind of workload, and with a driver that can look snapshots
-up and one that cannot. The tests of this file tell one story for each driver and run in its order.
+For each way in which a class binds, each kind of workload, and with a driver that can look
+snapshots up and one that cannot. The tests tell one story for each driver and run in its order.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def standby(story: Story, storage: Path) -> Iterator[Cluster]:
 
 def claims_differ(cluster: Cluster, story: Story) -> list[str]:
     """The claims of the applications that are not as Git has them."""
-    said = gitops_dr("drift", "--repo", str(story.repo), "-o", "json", kubeconfig=cluster.kubeconfig)
+    repo = str(story.repo)
+    said = gitops_dr("drift", "--repo", repo, "-o", "json", kubeconfig=cluster.kubeconfig)
     spaces = {app.name for app in APPS}
     return [
         difference["ref"]["name"]
