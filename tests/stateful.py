@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,6 +187,34 @@ class Cluster:
         said = gitops_dr(*arguments, kubeconfig=self.kubeconfig)
         assert said.code == code, f"{said.code}\n{said.err}\n{said.out}"
         return said
+
+    def run_until(self, point: str, *arguments: str) -> None:
+        """Run a command that dies there as by ``kill -9``; see killed.py."""
+        program = [sys.executable, Path(__file__).with_name("killed.py"), point, *arguments]
+        environment = os.environ | {"KUBECONFIG": str(self.kubeconfig), "GITOPS_DR_DEBUG": "1"}
+        done = subprocess.run(
+            program, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        assert done.returncode == -signal.SIGKILL, (done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def stopped(self, program: str) -> Iterator[None]:
+        """One of the lab's processes does nothing in the block."""
+        process = self._process(program)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    def _process(self, program: str) -> int:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (folder / "cmdline").read_bytes().split(b"\0")
+                ours = any(str(self.lab.directory).encode() in part for part in command)
+                if ours and Path(command[0].decode()).name == program:
+                    return int(folder.name)
+        raise LookupError(program)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "-o", "json", code=code).out)
