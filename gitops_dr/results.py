@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from gitops_dr.drift.ignore import RuleUse
-from gitops_dr.drift.threeway import Standing
 from gitops_dr.model import (
     GOOD_ENDS,
     Action,
@@ -21,9 +20,14 @@ from gitops_dr.model import (
     Ref,
     Result,
 )
-from gitops_dr.volumes.in_place import Workload
-from gitops_dr.volumes.records import SnapshotRecord
-from gitops_dr.volumes.retention import Verdict
+
+# Each verb needs some of these only, and none needs them here while it runs.
+if TYPE_CHECKING:
+    from gitops_dr.drift.ignore import RuleUse
+    from gitops_dr.drift.threeway import Standing
+    from gitops_dr.volumes.in_place import Workload
+    from gitops_dr.volumes.records import SnapshotRecord
+    from gitops_dr.volumes.retention import Verdict
 
 
 @dataclass(frozen=True, slots=True)

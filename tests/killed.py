@@ -2,7 +2,7 @@
 
 ``python killed.py POINT ARGUMENT...``. A point is ``before`` or ``after``, the path of a function,
 a text that its arguments must hold or nothing, and which time it is:
-``after:gitops_dr.engine.act.create:VolumeSnapshotContent:1``. ``in-place:deleted::2`` is the second
+``after|gitops_dr.engine.act.create|VolumeSnapshotContent|1``. ``in-place|deleted||2`` is the second
 time that a restore in place passes its failpoint of that name.
 """
 
@@ -47,7 +47,7 @@ def holder_of(path: str) -> tuple[Any, str]:
 
 
 def install(point: str) -> None:
-    when, path, text, nth = point.split(":")
+    when, path, text, nth = point.split("|")
     death = Death(int(nth))
     if when == "in-place":
         here = volumes_restore.restore

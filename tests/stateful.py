@@ -176,6 +176,21 @@ class Cluster:
         """A checksum of all that each claim's volume holds."""
         return {claim: checksum(self.folder(app, claim)) for claim in app.claims}
 
+    def wipe(self, *apps: App) -> None:
+        """Delete workloads, claims, and the snapshots that were brought in for them."""
+        for app in apps:
+            self.delete(app.path, wait=False)
+            for claim in app.claims:
+                path = f"/api/v1/namespaces/{app.name}/persistentvolumeclaims/{claim}"
+                self.delete(path, wait=False)
+        for app in apps:
+            wait_until(lambda app=app: not any(self.claim(app, name) for name in app.claims))
+        for snapshot in self.snapshots():
+            space, _, name = snapshot.partition("/")
+            if name.startswith("gitops-dr-") and space in {app.name for app in apps}:
+                self.delete(f"{SNAPSHOT_API}/namespaces/{space}/volumesnapshots/{name}")
+                self.delete(f"{SNAPSHOT_API}/volumesnapshotcontents/{name}")
+
     # -- faults --------------------------------------------------------------------------------
 
     def fail(self, **faults: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from gitops_dr.cluster.apply import create, get, patch
+from gitops_dr.cluster.apply import create, get, merge, patch
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.engine.snapshots import CONTENTS, LOOK_AGAIN, SNAPSHOTS
@@ -19,6 +19,8 @@ from gitops_dr.model import Body, Ref, Resource
 from gitops_dr.readiness import Readiness, readiness
 from gitops_dr.volumes.restore import CONTENT, SNAPSHOT, Restoration, contains
 
+# https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go
+_AS_SOURCE = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
 _RESOURCES: Mapping[tuple[str, str], Resource] = {CONTENT: CONTENTS, SNAPSHOT: SNAPSHOTS}
 
 
@@ -35,7 +37,13 @@ def import_snapshot(connection: Connection, made: Restoration) -> Ref:
             if error.reason != "AlreadyExists":
                 raise
             live = get(connection, resource, ref.namespace, ref.name)
-            if live["metadata"].get("deletionTimestamp") or not contains(live, wanted):
+            if live["metadata"].get("deletionTimestamp"):
+                held = ", ".join(live["metadata"].get("finalizers") or ()) or "nobody says why"
+                raise ClusterError(
+                    f"{ref}: is being deleted, and stays ({held})",
+                    hint="once it is gone, run the same command again",
+                ) from error
+            if not contains(live, wanted):
                 raise ClusterError(
                     f"{ref}: exists and differs from what would restore {made.claim}",
                     hint="if nothing uses it, delete it and run the same command again",
@@ -104,7 +112,7 @@ def _readiness(connection: Connection, ref: Ref) -> Readiness:
 def forget(connection: Connection, made: Iterable[Restoration]) -> None:
     """Delete imported snapshots and contents again; the storage keeps its snapshot.
 
-    What cannot be deleted is left: a later run finds it.
+    No claim may be filled from them any more. What cannot be deleted is left: a later run finds it.
     """
     for one in made:
         for ref in reversed(sources(one)):
@@ -114,5 +122,22 @@ def forget(connection: Connection, made: Iterable[Restoration]) -> None:
                 if contains(live, one.bodies[ref]):
                     # Contents are only ours, and harmless to delete, while they say Retain.
                     connection.request("DELETE", object_path(resource, ref.namespace, ref.name))
+                if ref.group_kind == SNAPSHOT:
+                    _let_go(connection, ref)
             except ApiError:
                 continue
+
+
+def _let_go(connection: Connection, ref: Ref) -> None:
+    """Take off the provisioner's finalizer, with which neither the snapshot nor its namespace goes.
+
+    The provisioner sets it before it makes a volume, and forgets it if the claim is deleted before
+    the volume is made.
+    """
+    live = get(connection, SNAPSHOTS, ref.namespace, ref.name)
+    finalizers = live["metadata"].get("finalizers") or []
+    if _AS_SOURCE in finalizers:
+        kept = [each for each in finalizers if each != _AS_SOURCE]
+        revision = live["metadata"]["resourceVersion"]
+        metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": revision}
+        merge(connection, SNAPSHOTS, {"metadata": {**metadata, "finalizers": kept}})

@@ -15,21 +15,22 @@ from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
+from gitops_dr.engine.point import read_point
 from gitops_dr.engine.preflight import CRD, Preflight
-from gitops_dr.engine.recorded import Tree, read_tree
+from gitops_dr.engine.recorded import read_tree
 from gitops_dr.engine.restoring import (
     Restored,
     read_pruned_handles,
     read_records,
     restored,
 )
-from gitops_dr.errors import RefusedError, RepositoryError, UsageError
+from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
-from gitops_dr.model import Body, Difference, Identity, Plan, Presence, Ref, Resource, State
+from gitops_dr.model import Body, Difference, Plan, Presence, Ref, Resource, State
 from gitops_dr.planning.facts import ObjectFacts, collect
 from gitops_dr.planning.plan import digest, make_plan
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
-from gitops_dr.repository.history import commit_info, resolve
+from gitops_dr.repository.history import commit_info
 from gitops_dr.results import Goal, Planned
 
 
@@ -58,32 +59,6 @@ class Prepared:
         in_git = self.examined.recorded.bodies(ref for ref in wanted if ref not in rewritten)
         for ref in wanted:
             yield (ref, rewritten[ref]) if ref in rewritten else next(in_git)
-
-
-def read_point(opened: Opened, at: str | None) -> Tree:
-    """The files of the recovery point ``at`` (a commit, tag, branch or time; default: HEAD).
-
-    Raises ``RepositoryError`` if there is no such commit or it has no export of the cluster.
-    """
-    settings = opened.settings
-    commit = resolve(opened.repo, at or "HEAD", cluster_prefix=settings.prefix)
-    tree = read_tree(opened.repo, commit, settings.prefix, is_authored=settings.is_authored)
-    if tree.coverage is None:
-        raise RepositoryError(
-            f"{settings.prefix}: commit {commit[:12]} has no export of this cluster",
-            hint="run gitops-dr export first, or choose another commit with --at",
-        )
-    return tree
-
-
-def refuse_another_cluster(tree: Tree, identity: Identity, cluster: str) -> None:
-    """Raise ``RefusedError`` unless the cluster is the one that the tree was exported from."""
-    if tree.coverage is not None and tree.coverage.uid != identity.uid:
-        raise RefusedError(
-            f"cluster {cluster}: this is not the cluster that was exported "
-            f"(UID {identity.uid}, recorded {tree.coverage.uid})",
-            hint="choose another --context; after a rebuild say export --adopt-cluster once",
-        )
 
 
 def prepare(

@@ -181,8 +181,8 @@ def end_checkout(repo: Repository) -> None:
 
 
 @contextmanager
-def exclusive(repo: Repository) -> Iterator[Path]:
-    """Hold this worktree against other runs of ours; gives our folder in ``.git``.
+def exclusive(repo: Repository) -> Iterator[None]:
+    """Hold this worktree against other runs of ours.
 
     The lock ends with the process, however that ends. Raises ``RepositoryError`` if another run
     holds it.
@@ -202,7 +202,7 @@ def exclusive(repo: Repository) -> Iterator[Path]:
             raise RepositoryError(
                 f"{repo.root}: another gitops-dr is writing to it", hint="wait until it has ended"
             ) from error
-        yield folder
+        yield
     finally:
         os.close(lock)
 

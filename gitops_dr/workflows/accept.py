@@ -17,7 +17,7 @@ from gitops_dr.engine.base import find_base
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.ignoring import without_ignored
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
-from gitops_dr.engine.prepare import read_point, refuse_another_cluster
+from gitops_dr.engine.point import read_point, refuse_another_cluster
 from gitops_dr.engine.sides import Sides
 from gitops_dr.errors import RefusedError, UsageError
 from gitops_dr.events import Emit, silent

@@ -12,7 +12,7 @@ from gitops_dr.engine.against import merges, read_base
 from gitops_dr.engine.difference import examine, held_against, look
 from gitops_dr.engine.ignoring import without_ignored
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
-from gitops_dr.engine.prepare import read_point
+from gitops_dr.engine.point import read_point
 from gitops_dr.engine.rendered import read_rendered
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, Notice, silent

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from gitops_dr.desired.recovery import Coverage
 from gitops_dr.engine.opening import Where, open_repo
-from gitops_dr.engine.prepare import read_point
+from gitops_dr.engine.point import read_point
 from gitops_dr.engine.recorded import Tree, read_tree
 from gitops_dr.engine.restoring import read_pruned_handles, read_records
 from gitops_dr.errors import RepositoryError

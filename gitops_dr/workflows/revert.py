@@ -18,12 +18,8 @@ from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.execute import execute
 from gitops_dr.engine.ignoring import without_ignored
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
-from gitops_dr.engine.prepare import (
-    Prepared,
-    prepare_from,
-    read_point,
-    refuse_another_cluster,
-)
+from gitops_dr.engine.point import read_point, refuse_another_cluster
+from gitops_dr.engine.prepare import Prepared, prepare_from
 from gitops_dr.engine.rehearse import rehearse
 from gitops_dr.events import Emit, silent
 from gitops_dr.model import Difference, Gap, Presence, Ref

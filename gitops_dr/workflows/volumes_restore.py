@@ -20,7 +20,7 @@ from gitops_dr.engine.elsewhere import copy, is_begun
 from gitops_dr.engine.in_place import Failpoint, InPlace, no_failpoint
 from gitops_dr.engine.interrupts import signals_interrupt
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
-from gitops_dr.engine.prepare import read_point, refuse_another_cluster
+from gitops_dr.engine.point import read_point, refuse_another_cluster
 from gitops_dr.engine.recorded import Tree, read_tree
 from gitops_dr.engine.replaceable import Survey, survey
 from gitops_dr.engine.restoring import (

@@ -185,6 +185,7 @@ def test_a_hook_that_does_not_end_is_given_up(server, connection) -> None:
     storage = Storage(server)
     pod = PodHooks(DB, (hook("freeze", 0.3),), (hook("thaw"),))
     frozen = quiesce(connection, freeze_of(pod), storage.cut)
+    assert 0.3 <= frozen.hooks.frozen_seconds < SECONDS
     assert storage.cuts == []
     assert server.commands() == ["freeze", "thaw"]
     reason = "its pre hook failed in container db: it did not end within 0.3 s"

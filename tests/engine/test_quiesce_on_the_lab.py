@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from exec_server import Call, ExecServer, exec_serving
 from fake_api import write_kubeconfig
 
 from gitops_dr.cluster import exec as execution
-from gitops_dr.cluster.connect import connect
+from gitops_dr.cluster.connect import ApiError, connect
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.engine import quiesce as quiescing
 from gitops_dr.engine.capture import Captured, capture, clear_unfinished
@@ -98,10 +99,22 @@ def commands(monkeypatch, tmp_path: Path) -> Iterator[ExecServer]:
 
 
 @pytest.fixture
-def faults(lab: Lab) -> Iterator[Callable[..., None]]:
+def faults(lab: Lab, api: ApiServer) -> Iterator[Callable[..., None]]:
     storage = Storage(lab.storage)
     yield lambda **wanted: storage.set_faults(Faults(**wanted))
     storage.set_faults(Faults())
+    collection = collection_path(SNAPSHOTS, NAMESPACE)
+
+    def are_gone() -> bool:
+        """What failed and was deleted is looked at again if it changes, or after long."""
+        items = api.connection.json("GET", collection)["items"]
+        for number, body in enumerate(items):
+            body |= {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": SNAPSHOTS.kind}
+            with suppress(ApiError):
+                api.patch(body, {"metadata": {"annotations": {"now": f"{time.time()} {number}"}}})
+        return not items
+
+    until(are_gone)
 
 
 def snapshots(api: ApiServer) -> dict[str, Any]:

@@ -71,16 +71,16 @@ COMMIT = "gitops_dr.workflows.export.commit"
 @pytest.mark.parametrize(
     ("point", "recorded"),
     [
-        pytest.param(f"before:{CREATE}::1", False, id="before the first snapshot"),
-        pytest.param(f"after:{CREATE}::2", False, id="between two", marks=campaign),
-        pytest.param("after:gitops_dr.engine.capture._take::1", False, id="all taken"),
-        pytest.param(f"before:{COMMIT}::1", False, id="before the commit", marks=campaign),
+        pytest.param(f"before|{CREATE}||1", False, id="before the first snapshot"),
+        pytest.param(f"after|{CREATE}||2", False, id="between two", marks=campaign),
+        pytest.param("after|gitops_dr.engine.capture._take||1", False, id="all taken"),
+        pytest.param(f"before|{COMMIT}||1", False, id="before the commit", marks=campaign),
         pytest.param(
-            "before:gitops_dr.repository.commit.check_out::1", True, id="before the checkout"
+            "before|gitops_dr.repository.commit.check_out||1", True, id="before the checkout"
         ),
-        pytest.param(f"after:{COMMIT}::1", True, id="after the commit"),
+        pytest.param(f"after|{COMMIT}||1", True, id="after the commit"),
         pytest.param(
-            "before:gitops_dr.engine.protecting.mark_kept::1", True, id="before the labels",
+            "before|gitops_dr.engine.protecting.mark_kept||1", True, id="before the labels",
             marks=campaign,
         ),
     ],
@@ -104,54 +104,33 @@ def test_a_capture_that_is_killed(world: World, point: str, recorded: bool) -> N
     assert git(world.repo, "status", "--porcelain") == ""
 
 
-# -- rebuild ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "nth"),
-    [("VolumeSnapshotContent", 2), ("VolumeSnapshot'", 2), ("PersistentVolumeClaim", 2)],
-    ids=["contents", "snapshots", "claims"],
-)
-def test_a_rebuild_that_is_killed(world: World, kind: str, nth: int) -> None:
-    cluster = world.cluster
-    for app in APPS:
-        cluster.delete(f"/api/v1/namespaces/{app.name}")
-    rebuild = ("rebuild", "--repo", str(world.repo), "--at", world.point, "--yes")
-    cluster.run_until(f"after:gitops_dr.engine.act.create:'kind': '{kind}:{nth}", *rebuild)
-    found = cluster.json(*rebuild)
-    assert found["complete"], found
-    for app in APPS:
-        cluster.await_running(app)
-        assert cluster.sums(app) == world.first[app]
-
-
 # -- in place ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("imported::1", marks=campaign),
-        pytest.param("proved::1", marks=campaign),
-        "noted::1",
-        pytest.param("noted::3", marks=campaign),
-        pytest.param("suspended::1", marks=campaign),
-        "unused::1",
-        pytest.param("deleted::1", marks=campaign),
-        "deleted::2",
-        "created::1",
-        pytest.param("created::3", marks=campaign),
-        pytest.param("filled::1", marks=campaign),
-        "resumed::1",
-        pytest.param("verified::1", marks=campaign),
-        "settled::1",
-        pytest.param("settled::3", marks=campaign),
+        pytest.param("imported||1", marks=campaign),
+        pytest.param("proved||1", marks=campaign),
+        "noted||1",
+        pytest.param("noted||3", marks=campaign),
+        pytest.param("suspended||1", marks=campaign),
+        "unused||1",
+        pytest.param("deleted||1", marks=campaign),
+        "deleted||2",
+        "created||1",
+        pytest.param("created||3", marks=campaign),
+        pytest.param("filled||1", marks=campaign),
+        "resumed||1",
+        pytest.param("verified||1", marks=campaign),
+        "settled||1",
+        pytest.param("settled||3", marks=campaign),
     ],
 )
 def test_a_restore_in_place_that_is_killed_goes_on(world: World, point: str) -> None:
     cluster = world.cluster
     cluster.write("later", DB)
-    cluster.run_until(f"in-place:{point}", *world.in_place(DB))
+    cluster.run_until(f"in-place|{point}", *world.in_place(DB))
     found = cluster.json(*world.in_place(DB))
     assert found["complete"], found
     assert cluster.is_running(DB)
@@ -160,7 +139,7 @@ def test_a_restore_in_place_that_is_killed_goes_on(world: World, point: str) -> 
 
 
 @pytest.mark.parametrize(
-    "point", ["unused::1", "deleted::1", pytest.param("created::1", marks=campaign), "resumed::1"]
+    "point", ["unused||1", "deleted||1", pytest.param("created||1", marks=campaign), "resumed||1"]
 )
 def test_one_that_cannot_go_on_goes_back(world: World, point: str) -> None:
     """What cannot go on here is the storage, which has no room for another volume by now."""
@@ -169,7 +148,7 @@ def test_one_that_cannot_go_on_goes_back(world: World, point: str) -> None:
     later, old = cluster.sums(LATE), cluster.volume(LATE, "data")
     cluster.fail(volume_error="the pool is full")
     try:
-        cluster.run_until(f"in-place:{point}", *world.in_place(LATE))
+        cluster.run_until(f"in-place|{point}", *world.in_place(LATE))
         found = cluster.json(*world.in_place(LATE, "--timeout", "4"), code=3)
     finally:
         cluster.fail()
@@ -190,7 +169,7 @@ def test_going_back_can_be_killed_too(world: World) -> None:
     cluster.fail(volume_error="the pool is full")
     back = "gitops_dr.engine.in_place.InPlace._release"
     try:
-        cluster.run_until(f"after:{back}::1", *world.in_place(LATE, "--timeout", "4"))
+        cluster.run_until(f"after|{back}||1", *world.in_place(LATE, "--timeout", "4"))
         found = cluster.json(*world.in_place(LATE, "--timeout", "4"), code=3)
     finally:
         cluster.fail()
@@ -237,7 +216,7 @@ def test_another_run_does_not_mix_with_one_that_has_not_ended(world: World) -> N
     cluster = world.cluster
     cluster.run("export", "--repo", str(world.repo), "--volumes", "-q")
     cluster.write("later", DB)
-    cluster.run_until("in-place:deleted::1", *world.in_place(DB))
+    cluster.run_until("in-place|deleted||1", *world.in_place(DB))
     alone = ("volumes", "restore", DB.named[0], "--in-place", "--yes")
     where = ("--repo", str(world.repo), "--at", world.point)
     said = cluster.run(*alone, *where, code=6)
@@ -254,7 +233,7 @@ def test_an_empty_stand_in_is_not_taken_for_the_claim(world: World) -> None:
     cluster = world.cluster
     cluster.write("later", LATE)
     later = cluster.sums(LATE)
-    cluster.run_until("in-place:deleted::1", *world.in_place(LATE))
+    cluster.run_until("in-place|deleted||1", *world.in_place(LATE))
     claims = f"/api/v1/namespaces/{LATE.name}/persistentvolumeclaims"
     cluster.make(claims, {"metadata": {"name": "data"}, "spec": LATE.claim_spec()})
     found = cluster.json(*world.in_place(LATE), code=3)
@@ -265,3 +244,23 @@ def test_an_empty_stand_in_is_not_taken_for_the_claim(world: World) -> None:
     assert cluster.json(*world.in_place(LATE))["complete"]
     assert cluster.sums(LATE) == world.first[LATE]
     assert later != world.first[LATE]
+
+
+# -- rebuild ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "nth"),
+    [("VolumeSnapshotContent", 2), ("VolumeSnapshot", 2), ("PersistentVolumeClaim", 2)],
+    ids=["contents", "snapshots", "claims"],
+)
+def test_a_rebuild_that_is_killed(world: World, kind: str, nth: int) -> None:
+    cluster = world.cluster
+    cluster.wipe(*APPS)
+    rebuild = ("rebuild", "--repo", str(world.repo), "--at", world.point, "--yes")
+    cluster.run_until(f"after|gitops_dr.engine.act.create|'kind': '{kind}'|{nth}", *rebuild)
+    found = cluster.json(*rebuild)
+    assert found["complete"], found
+    for app in APPS:
+        cluster.await_running(app)
+        assert cluster.sums(app) == world.first[app]
