@@ -24,6 +24,10 @@ LISTS_AT_ONCE = 4
 CREATES_AT_ONCE = (8, 16)
 INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
 """An installation has its bytecode compiled; with this variable set every run compiles it anew."""
+DRIFTED, DRIFTED_MORE, DRIFTED_MB = 0.01, 0.3, 200.0
+"""Part of the objects that differ; seconds more, and megabytes, that drift may then take."""
+SAMPLE = 1_000
+"""Objects that are shown to kubectl, which takes too long for all."""
 _numbers = itertools.count()
 
 
@@ -78,7 +82,63 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
         _memory("unchanged export", again, count),
         _memory("clean drift", drift, count),
         *(_beside(measured, paths) if count < MEMORY_OBJECTS else ()),
+        *(_drifting(measured, repository, repeat, folder) if count < MEMORY_OBJECTS else ()),
     ]
+
+
+def _drifting(measured: Cluster, repository: Path, repeat: int, folder: Path) -> list[Measure]:
+    """Drift where one object in a hundred differs, against drift where none does, and kubectl."""
+    files = sorted((repository / "clusters" / NAME / "namespaces").rglob("*.yaml"))
+    one_percent = _copied(files[:: round(1 / DRIFTED)], folder / "drifted")
+    sample = _copied(files[:: -(-len(files) // SAMPLE)], folder / "sample")
+
+    def drift() -> Run:
+        return _gitops_dr(measured, "drift", repository, may_end_with=(0, 1))
+
+    clean: list[Run] = []
+    drifted: list[Run] = []
+    for turn in range(repeat):
+        say(f"clean drift, and drift of {DRIFTED:.0%}: {turn + 1} of {repeat}")
+        clean.append(drift())
+        _kubectl(measured, "label", "-f", one_percent, "bench.example/drifted=yes")
+        drifted.append(drift())
+        if turn + 1 < repeat:
+            _kubectl(measured, "label", "-f", one_percent, "bench.example/drifted-")
+    say("kubectl diff --server-side")
+    differing = ("diff", "--server-side", "--force-conflicts", "-f", sample)
+    kubectl = _kubectl(measured, *differing, may_end_with=(0, 1))
+    counted = len(list(sample.iterdir()))
+    found = json.loads(drifted[0].out)
+    return [
+        _compared(
+            "drift, 1% differ, beside clean drift",
+            drifted,
+            [each.seconds for each in clean],
+            1.0,
+            DRIFTED_MORE,
+            note=f"{len(found['differences'])} of {found['coverage']['compared']} objects differ",
+        ),
+        Measure(
+            "memory: drift, 1% differ",
+            max(each.peak_mb for each in drifted),
+            allowance=DRIFTED_MB,
+            unit="MB",
+        ),
+        Measure(
+            f"kubectl diff --server-side, {counted} of them",
+            kubectl.seconds,
+            loads=[kubectl.load],
+            note=f"{counted / kubectl.seconds:.0f} objects a second",
+        ),
+    ]
+
+
+def _copied(files: Sequence[Path], place: Path) -> Path:
+    """Some of a repository's files in one folder, as kubectl takes them."""
+    place.mkdir()
+    for number, file in enumerate(files):
+        (place / f"{number:06d}.yaml").write_bytes(file.read_bytes())
+    return place
 
 
 def _beside(measured: Cluster, paths: Path) -> list[Measure]:
@@ -241,9 +301,9 @@ def _kubectl_name(path: str) -> str:
     return parts[-1] if parts[0] == "api" else f"{parts[-1]}.{parts[2]}.{parts[1]}"
 
 
-def _kubectl(reach: Cluster, *arguments: str | Path) -> Run:
+def _kubectl(reach: Cluster, *arguments: str | Path, may_end_with: Sequence[int] = (0,)) -> Run:
     command = (reach.kubectl, "--kubeconfig", reach.kubeconfig, *arguments)
-    return run(command, stdout=Path(os.devnull))
+    return run(command, may_end_with=may_end_with, stdout=Path(os.devnull))
 
 
 def _kubectl_apply(target: Cluster, lines: Path, folder: Path) -> float:

@@ -21,6 +21,8 @@ from gitops_dr.volumes.restore import CONTENT, SNAPSHOT, Restoration, contains
 
 # https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go
 _AS_SOURCE = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
+_GOES_WITHIN = 10.0
+"""Seconds within which a snapshot that nothing holds any more goes."""
 _RESOURCES: Mapping[tuple[str, str], Resource] = {CONTENT: CONTENTS, SNAPSHOT: SNAPSHOTS}
 
 
@@ -132,12 +134,20 @@ def _let_go(connection: Connection, ref: Ref) -> None:
     """Take off the provisioner's finalizer, with which neither the snapshot nor its namespace goes.
 
     The provisioner sets it before it makes a volume, and forgets it if the claim is deleted before
-    the volume is made.
+    the volume is made. Raises ``ApiError``, with status 404 once the snapshot is gone.
     """
-    live = get(connection, SNAPSHOTS, ref.namespace, ref.name)
-    finalizers = live["metadata"].get("finalizers") or []
-    if _AS_SOURCE in finalizers:
+    deadline = time.monotonic() + _GOES_WITHIN
+    while time.monotonic() < deadline:
+        live = get(connection, SNAPSHOTS, ref.namespace, ref.name)
+        finalizers = live["metadata"].get("finalizers") or []
         kept = [each for each in finalizers if each != _AS_SOURCE]
         revision = live["metadata"]["resourceVersion"]
         metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": revision}
-        merge(connection, SNAPSHOTS, {"metadata": {**metadata, "finalizers": kept}})
+        try:
+            if kept != finalizers:
+                merge(connection, SNAPSHOTS, {"metadata": {**metadata, "finalizers": kept}})
+        except ApiError as error:
+            # Its controllers write to it too.
+            if error.status != 409:
+                raise
+        time.sleep(LOOK_AGAIN)

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import orjson
 
@@ -29,6 +31,8 @@ CONTENTS = Resource(
 AT_ONCE = 8
 """Requests in flight at once."""
 MERGE = "application/merge-patch+json"
+TAKEN_BACK = "gitops-dr.dev/taken-back"
+"""Annotation of a content: when we last asked for its snapshot to be deleted."""
 LOOK_AGAIN = 0.25
 """Seconds between two looks at the snapshots of a set; a look is one list of them."""
 
@@ -161,14 +165,27 @@ def delete(connection: Connection, namespace: str, name: str) -> None:
     Raises ``ApiError``.
     """
     path = object_path(SNAPSHOTS, namespace, name)
-    try:
+    with _unless_gone():
         body = connection.json("GET", path)
         content = (body.get("status") or {}).get("boundVolumeSnapshotContentName")
         if content:
-            patch = orjson.dumps({"spec": {"deletionPolicy": "Delete"}})
+            # Of a snapshot that failed, was deleted and was made after all, the driver's sidecar
+            # takes no more notice until its content changes, or for a quarter of an hour.
+            change = {
+                "metadata": {"annotations": {TAKEN_BACK: datetime.now(UTC).isoformat()}},
+                "spec": {"deletionPolicy": "Delete"},
+            }
             where = object_path(CONTENTS, "", content)
-            connection.request("PATCH", where, body=patch, content_type=MERGE)
+            with _unless_gone():
+                connection.request("PATCH", where, body=orjson.dumps(change), content_type=MERGE)
         connection.request("DELETE", path)
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """End the block where the API server says that there is nothing."""
+    try:
+        yield
     except ApiError as error:
         if error.status != 404:
             raise

@@ -18,7 +18,7 @@ from gitops_dr.cluster.connect import ApiError, connect
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.engine import quiesce as quiescing
 from gitops_dr.engine.capture import Captured, capture, clear_unfinished
-from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS
+from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS, delete
 from gitops_dr.events import Notice
 from gitops_dr.lab import Lab
 from gitops_dr.lab.storage import Faults, Storage
@@ -103,15 +103,13 @@ def faults(lab: Lab, api: ApiServer) -> Iterator[Callable[..., None]]:
     storage = Storage(lab.storage)
     yield lambda **wanted: storage.set_faults(Faults(**wanted))
     storage.set_faults(Faults())
-    collection = collection_path(SNAPSHOTS, NAMESPACE)
 
     def are_gone() -> bool:
-        """What failed and was deleted is looked at again if it changes, or after long."""
-        items = api.connection.json("GET", collection)["items"]
-        for number, body in enumerate(items):
-            body |= {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": SNAPSHOTS.kind}
-            with suppress(ApiError):
-                api.patch(body, {"metadata": {"annotations": {"now": f"{time.time()} {number}"}}})
+        """What failed and was taken back must be asked for again once the storage is well."""
+        items = api.connection.json("GET", collection_path(SNAPSHOTS, NAMESPACE))["items"]
+        for body in items:
+            with suppress(ApiError):  # It may be gone between two requests.
+                delete(api.connection, NAMESPACE, body["metadata"]["name"])
         return not items
 
     until(are_gone)

@@ -161,8 +161,12 @@ def test_a_snapshot_is_taken_back_with_its_data(api: FakeApi, connection: Connec
     api.on(f"{GROUP}/volumesnapshotcontents/content", reply({}), method="PATCH")
     delete(connection, "shop", "x")
     [patch] = api.asked(f"{GROUP}/volumesnapshotcontents/content", "PATCH")
-    assert patch.json == {"spec": {"deletionPolicy": "Delete"}}
+    assert patch.json["spec"] == {"deletionPolicy": "Delete"}
     assert len(api.asked(f"{HERE}/x", "DELETE")) == 1
+    assert "gitops-dr.dev/taken-back" in patch.json["metadata"]["annotations"]
+    api.on(f"{GROUP}/volumesnapshotcontents/content", refusal(404), method="PATCH")
+    delete(connection, "shop", "x")
+    assert len(api.asked(f"{HERE}/x", "DELETE")) == 2
     delete(connection, "shop", "gone")
     api.on(f"{HERE}/x", refusal(403, "Forbidden", "no"), method="DELETE")
     with pytest.raises(ApiError):
