@@ -120,7 +120,8 @@ def examples() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), sorted(set(examples())))
 def test_examples_use_commands_and_options_that_exist(page, line):
     words = shlex.split(re.sub(r"\{\{.*?\}\}", "X", line), comments=True)
-    name = " ".join(words[:3]) if words[1] == "lab" else " ".join(words[:2])
+    group = " ".join(words[:3])
+    name = group if group in commands else " ".join(words[:2])
     assert name in commands, page
     known = {option for parameter in commands[name].params for option in parameter.opts} | {
         "--help"
