@@ -19,7 +19,8 @@ from stateful import SNAPSHOT_API, App, Cluster, wait_until
 
 from gitops_dr import lab as labs
 
-pytestmark = pytest.mark.lab
+# Slow: it waits out what a driver does wrong.
+pytestmark = [pytest.mark.lab, pytest.mark.campaign]
 
 CLASSES = f"{SNAPSHOT_API}/volumesnapshotclasses"
 DRIVER = "directory.csi.gitops-dr.dev"
