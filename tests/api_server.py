@@ -15,7 +15,8 @@ from gitops_dr.cluster.discover import discover
 from gitops_dr.cluster.listing import collection_path, object_path
 from gitops_dr.model import Resource
 
-SECONDS = 30.0
+SECONDS = 120.0
+"""As a busy machine needs: a namespace goes only once its controller has looked at it twice."""
 MERGE = "application/merge-patch+json"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,8 @@ CONNECTIONS = 16
 
 _LONGEST_PAUSE = 30.0
 """Seconds that a server may ask us to wait before a request is sent again."""
+
+_LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?::|$)")
 
 _NOTHING_THERE = b"404 page not found"
 """What the API server says in plain text where it serves nothing (yet): no secret, so quoted."""
@@ -118,6 +121,8 @@ class Connection:
     server: str
     """The API server's URL, without credentials."""
     _client: ApiClient
+    _compressed: bool = True
+    """Whether to ask for compressed answers."""
     _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """Held while credentials are looked at: an exec plugin runs once, not once a thread."""
 
@@ -190,8 +195,7 @@ class Connection:
         preload: bool = True,
     ) -> Any:
         headers = {"Accept": accept, **self.headers()}
-        if preload:
-            # As kubectl does. Servers compress what is large: a tenth of it comes over the network.
+        if preload and self._compressed:
             headers["Accept-Encoding"] = "gzip"
         if body is not None:
             headers["Content-Type"] = content_type
@@ -281,7 +285,11 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> Conne
         api_client = client.ApiClient(configuration)
     except (OSError, ValueError) as error:
         raise _unusable(files, error) from error
-    return Connection(context=name, server=configuration.host.rstrip("/"), _client=api_client)
+    server = configuration.host.rstrip("/")
+    # As kubectl does: servers compress what is large, and a tenth of it comes over the network.
+    # Where there is none in between it costs a server's time and gains nobody any.
+    compressed = not _LOOPBACK.match(server)
+    return Connection(name, server, api_client, compressed)
 
 
 def _kubeconfig_files(named: Path | None) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from gitops_dr.drift.compare import field_changes
 from gitops_dr.manifests.fieldpath import may_overlap, parse_fieldpath
@@ -24,6 +25,9 @@ from gitops_dr.model import Body, Ref
 
 Side = Mapping[Ref, str]
 """Ref to fingerprint."""
+
+_ORDER = attrgetter("group", "kind", "namespace", "name")
+"""That of Refs; they compare themselves the same way, but ten times slower."""
 
 
 class Verdict(StrEnum):
@@ -98,6 +102,9 @@ def sort_out(
         if verdict is not Verdict.SAME:
             verdicts[ref] = verdict
 
+    def having(wanted: Verdict) -> list[Ref]:
+        return sorted((r for r, verdict in verdicts.items() if verdict is wanted), key=_ORDER)
+
     def standing(wanted: Verdict) -> tuple[Standing, ...]:
         return tuple(
             Standing(
@@ -105,12 +112,11 @@ def sort_out(
                 _change(known.get(ref), git.get(ref)),
                 _change(known.get(ref), live.get(ref)),
             )
-            for ref, verdict in sorted(verdicts.items())
-            if verdict is wanted
+            for ref in having(wanted)
         )
 
     return ThreeWay(
-        written=tuple(sorted(r for r, verdict in verdicts.items() if verdict is Verdict.CLUSTER)),
+        written=tuple(having(Verdict.CLUSTER)),
         pending=standing(Verdict.PENDING),
         conflicts=standing(Verdict.CONFLICT),
         verdicts=verdicts,

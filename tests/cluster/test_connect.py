@@ -4,6 +4,7 @@ import gzip
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -398,7 +399,23 @@ def test_the_server_says_how_long_to_wait(api, connection, monkeypatch):
     assert slept == [7, connecting._LONGEST_PAUSE]
 
 
+@pytest.mark.parametrize(
+    ("server", "asks"),
+    [
+        ("https://cluster.example.com:6443", True),
+        ("https://10.0.0.1", True),
+        ("https://localhost.example.com", True),
+        ("https://127.0.0.1:6443", False),
+        ("https://localhost", False),
+        ("https://[::1]:6443", False),
+    ],
+)
+def test_compressed_answers_are_asked_for_where_a_network_is_between(tmp_path, server, asks):
+    assert connect(write_kubeconfig(tmp_path / "kubeconfig", server))._compressed is asks
+
+
 def test_an_answer_may_come_compressed_but_a_stream_never_does(api, connection):
+    connection = replace(connection, _compressed=True)
     packed = Answer(pieces=(gzip.compress(b'{"a": 1}'),), headers={"Content-Encoding": "gzip"})
     api.on("/apis", packed)
     assert connection.json("GET", "/apis") == {"a": 1}
