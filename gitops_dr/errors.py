@@ -71,3 +71,10 @@ class RefusedError(GitOpsDRError):
     """We could, but will not without being told: a guard, a wrong cluster, no confirmation."""
 
     exit_code = ExitCode.REFUSED
+
+
+class SecretError(RefusedError):
+    """An encrypted file cannot be opened or written with the keys at hand.
+
+    Neither message nor hint ever quotes a value, a data key or an identity.
+    """

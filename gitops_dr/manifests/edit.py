@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final
@@ -65,35 +65,40 @@ class Edited:
     """Why its comments and layout could not be kept; empty where they were."""
 
 
-def edited(data: bytes, wanted: Body, path: str) -> Edited:
+def edited(
+    data: bytes, wanted: Body, path: str, *, read: Callable[[bytes, str], Body] = parse
+) -> Edited:
     """Make a file say ``wanted`` by changing only what is different in it.
 
-    ``path`` is for messages. A file that says so already keeps its bytes; one in canonical form
-    stays in it. An alias is kept while what it stands for is wanted in its place. Raises
-    ``ManifestError`` if ``data`` is not one manifest, or ``wanted`` cannot be written.
+    ``path`` is for messages; ``read`` reads the file, which need be no manifest then. A file that
+    says so already keeps its bytes; one in canonical form stays in it. An alias is kept while what
+    it stands for is wanted in its place. Raises ``ManifestError`` if ``read`` does not take
+    ``data``, or ``wanted`` cannot be written.
     """
     target = canonical(wanted)
-    body = parse(data, path)
+    body = read(data, path)
     now = canonical(body)
     if now == target:
         return Edited(data)
     if now == data:
         return Edited(target)
     try:
-        return Edited(_edited(data, body, wanted, path))
+        return Edited(_edited(data, body, wanted, path, read))
     except (OddLayoutError, ManifestError) as error:
         problem = error.problem if isinstance(error, ManifestError) else str(error)
         return Edited(target, f"written anew, without its comments: {problem}")
 
 
-def _edited(data: bytes, body: Body, wanted: Body, path: str) -> bytes:
+def _edited(
+    data: bytes, body: Body, wanted: Body, path: str, read: Callable[[bytes, str], Body]
+) -> bytes:
     """Edit until it says what is wanted: what the first pass did to aliases, the second sees."""
     target = canonical(wanted)
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     text = data.removeprefix(mark).decode()
     for aliases in (False, True, True):
         text = _Pass(text, aliases=aliases).edit(body, wanted)
-        body = parse(text.encode(), path)
+        body = read(text.encode(), path)
         if canonical(body) == target:
             return mark + text.encode()
     raise OddLayoutError("it could not be edited in place")

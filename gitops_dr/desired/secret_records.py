@@ -1,0 +1,134 @@
+"""The recovery file ``secrets.yaml``: by what each sealed Secret is known again. Pure.
+
+A Secret's fingerprint is Git's id of its sealed file. Whoever has the key of the HMACs, which is
+never in Git, knows from a running Secret which file was made of it, without any private key. It is
+there only while there is something in it. ``docs/format.md`` specifies it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gitops_dr.errors import RepositoryError
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.parse import parse_document
+from gitops_dr.model import Ref
+
+FORMAT = 1
+SECRETS = "recovery/secrets.yaml"
+_SECRET = ("", "Secret")
+
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HMAC = re.compile(r"[0-9a-f]{64}")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """One Secret's sealed file, and what it was made of."""
+
+    hmac: str
+    """Of the plain object, in hex."""
+    blob: str
+    """Git's id of the sealed file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalSecret:
+    """A Secret whose values come from elsewhere: only that it was there, and its keys."""
+
+    policy: str
+    """``external``, or whichever policy keeps its values out of Git."""
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecords:
+    """What one recovery point knows of its Secrets."""
+
+    key_id: str = ""
+    """Names the key of the HMACs, and says nothing else of it; empty if there are none."""
+    sealed: Mapping[Ref, SecretRecord] = field(default_factory=dict)
+    external: Mapping[Ref, ExternalSecret] = field(default_factory=dict)
+
+    @property
+    def blobs(self) -> dict[str, str]:
+        """HMAC to the blob of the sealed file."""
+        return {record.hmac: record.blob for record in self.sealed.values()}
+
+
+NO_RECORDS = SecretRecords()
+
+
+def write_secret_records(records: SecretRecords) -> bytes | None:
+    """Write the bytes of ``secrets.yaml``; None if it should not be there."""
+    if not records.sealed and not records.external:
+        return None
+    return canonical(
+        {
+            "format": FORMAT,
+            "keyId": records.key_id,
+            "sealed": [
+                {"blob": r.blob, "hmac": r.hmac, "name": ref.name, "namespace": ref.namespace}
+                for ref, r in sorted(records.sealed.items())
+            ],
+            "external": [
+                {
+                    "keys": list(found.keys),
+                    "name": ref.name,
+                    "namespace": ref.namespace,
+                    "policy": found.policy,
+                }
+                for ref, found in sorted(records.external.items())
+            ],
+        }
+    )
+
+
+def read_secret_records(data: bytes, path: str) -> SecretRecords:
+    """Read ``secrets.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
+    document = parse_document(data, path)
+    found = document.get("format")
+    if found != FORMAT:
+        raise RepositoryError(
+            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
+            hint="use the version of gitops-dr that wrote it, or a newer one",
+        )
+    try:
+        key_id = document["keyId"]
+        return SecretRecords(
+            key_id=_match(_KEY_ID, key_id) if key_id else "",
+            sealed={
+                _ref(entry): SecretRecord(_match(_HMAC, entry["hmac"]), _match(_ID, entry["blob"]))
+                for entry in document["sealed"]
+            },
+            external={
+                _ref(entry): ExternalSecret(
+                    _text(entry["policy"]), tuple(_text(key) for key in entry["keys"])
+                )
+                for entry in document["external"]
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RepositoryError(
+            f"{path}: not a file of Secrets' records: {type(error).__name__}: {error}",
+            hint="restore it from the last commit of gitops-dr export",
+        ) from error
+
+
+def _ref(entry: Mapping[str, object]) -> Ref:
+    return Ref(*_SECRET, _text(entry["namespace"]), _text(entry["name"]))
+
+
+def _match(pattern: re.Pattern[str], value: object) -> str:
+    if not pattern.fullmatch(text := _text(value)):
+        raise ValueError(f"{text!r} does not fit")
+    return text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
