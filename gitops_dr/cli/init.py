@@ -27,7 +27,8 @@ def init(
     """Make a Git repository that will hold a cluster.
 
     Refuses to overwrite anything. An empty repository gets its first commit; in any other the new
-    files are left for you to commit.
+    files are left for you to commit. A pre-commit hook that refuses Secrets in plain text is
+    installed in this clone, unless it has one already.
     """
     from gitops_dr.workflows.init import init as run
 
@@ -35,6 +36,8 @@ def init(
     print(f"{result.directory} is ready to hold cluster {result.cluster}:")
     for path in result.written:
         print(f"  {path}")
+    if result.no_hook:
+        print(f"The pre-commit hook is not installed in this clone: {result.no_hook}.")
     if result.commit is None:
         print("Look at them and commit them. Then:")
     else:

@@ -7,6 +7,7 @@ format has to know what a secret is. What is masked keeps one thing: equal value
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -16,22 +17,17 @@ import orjson
 from gitops_dr.manifests.fieldpath import FieldPath, parse_fieldpath
 from gitops_dr.model import Difference, FieldChange, MaskedValue, Ref
 from gitops_dr.results import Drifted
-from gitops_dr.secrets.guard import objection
+from gitops_dr.secrets.guard import COPIES, objection
 
 WHOLE = 64 << 10
 """Bytes of a value, written as JSON, up to which a program is given it whole."""
 
 _SECRET = ("", "Secret")
 _HELD_IN = ("data", "stringData")
-_COPIES = frozenset(
-    {
-        "kubectl.kubernetes.io/last-applied-configuration",
-        "kapp.k14s.io/original",
-        "objectset.rio.cattle.io/applied",
-        "banzaicloud.com/last-applied",
-    }
+_IN_URL = re.compile(
+    r"""(?<=://)(?:[^\s/"'<>@:]*:[^\s/"'<>]+|[^\s/"'<>@:]{20,})(?=@)""",
 )
-"""Annotations in which a tool keeps the object as it applied it, a Secret's values included."""
+"""User and password in a URL, or a token in the user's place."""
 
 
 class Mark(str):
@@ -57,8 +53,8 @@ class _Marks:
 def mask(result: Drifted) -> Drifted:
     """Give the same result with a :class:`Mark` wherever a value must not be seen.
 
-    That is what a Secret holds, copies of it in annotations, and whatever the guard of commits
-    objects to: private keys, age identities, Secrets inside of other objects.
+    That is what a Secret holds, copies of it in annotations, whatever the guard of commits objects
+    to (private keys, age identities, Secrets inside of other objects), and passwords in URLs.
     """
     marks = _Marks()
     differences = _all_masked(result.differences, marks)
@@ -164,16 +160,24 @@ def _walk(value: Any, path: FieldPath, marks: _Marks, *, secret: bool) -> Any:
         # The items of a SecretList need not say what they are.
         inside = () if path == ("items",) else (*path, 0)
         return [_walk(item, inside, marks, secret=secret) for item in value]
-    if isinstance(value, str) and _objectionable(value):
-        return marks.of(value)
+    if isinstance(value, str):
+        return marks.of(value) if _objectionable(value) else _without_credentials(value, marks)
     return value
+
+
+def _without_credentials(text: str, marks: _Marks) -> str:
+    """The text with a mark in the place of what opens a URL in it."""
+    if "://" not in text:
+        return text
+    shown = _IN_URL.sub(lambda found: marks.of(found[0]), text)
+    return text if shown == text else Mark(shown)
 
 
 def _holds_secret(path: FieldPath, value: Any) -> bool:
     """Whether this field of a Secret is one of its values, or a copy of them."""
     if path[:1] in {(field,) for field in _HELD_IN}:
         return len(path) > 1 or not isinstance(value, dict)
-    return path[:2] == ("metadata", "annotations") and len(path) > 2 and path[2] in _COPIES
+    return path[:2] == ("metadata", "annotations") and len(path) > 2 and path[2] in COPIES
 
 
 def _objectionable(text: str) -> bool:

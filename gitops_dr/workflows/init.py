@@ -2,7 +2,8 @@
 
 The files come from ``templates/repository``. In a repository without commits, such as one that it
 has just created, they become the first commit, so that an export can follow at once; in any other
-they are left for its people to look at and commit.
+they are left for its people to look at and commit. The pre-commit hook is copied into
+``.git/hooks``, unless the repository has one of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from pathlib import Path
 from gitops_dr.config import check_cluster_name
 from gitops_dr.errors import RefusedError, RepositoryError
 from gitops_dr.repository.commit import commit
+from gitops_dr.repository.hooks import install_hook
 from gitops_dr.repository.repository import create_repository, head
 from gitops_dr.resources import shipped
 from gitops_dr.secrets.guard import objection
 
+HOOK = ".githooks/pre-commit"
 # Git would obey files with their real names in our own checkout, hence other ones.
 TEMPLATES = {
     ".gitattributes": "gitattributes.j2",
+    HOOK: "pre-commit.j2",
     ".gitignore": "gitignore.j2",
     "README.md": "README.md.j2",
     "gitops-dr.yaml": "gitops-dr.yaml.j2",
@@ -40,6 +44,8 @@ class InitResult:
     """Paths of the new files, relative to ``directory``."""
     commit: str | None
     """The commit they are in; None if they are left to be committed."""
+    no_hook: str = ""
+    """Why the pre-commit hook is not installed in this clone; empty if it is."""
 
 
 def init(directory: Path, *, cluster: str, context: str = "") -> InitResult:
@@ -57,7 +63,8 @@ def init(directory: Path, *, cluster: str, context: str = "") -> InitResult:
     repository = create_repository(directory)
     if head(repository):
         _write(directory, files)
-        return InitResult(directory, cluster, tuple(files), None)
+        no_hook = install_hook(repository, "pre-commit", files[HOOK])
+        return InitResult(directory, cluster, tuple(files), None, no_hook)
     made = commit(
         repository,
         changes=files,
@@ -66,7 +73,8 @@ def init(directory: Path, *, cluster: str, context: str = "") -> InitResult:
         guard=objection,
         expected=None,
     )
-    return InitResult(directory, cluster, tuple(files), made.id)
+    no_hook = install_hook(repository, "pre-commit", files[HOOK])
+    return InitResult(directory, cluster, tuple(files), made.id, no_hook)
 
 
 def _refuse_what_is_in_the_way(directory: Path) -> None:
@@ -107,11 +115,14 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
         path = directory / name
         try:
+            if not path.parent.exists():
+                path.parent.mkdir()
+                made.append(path.parent)
             with path.open("xb") as file:
                 made.append(path)
                 file.write(content)
         except OSError as error:
-            for unfinished in made:
+            for unfinished in reversed(made):
                 with suppress(OSError):
-                    unfinished.unlink()
+                    unfinished.rmdir() if unfinished.is_dir() else unfinished.unlink()
             raise RepositoryError(f"{path}: {error.strerror}") from error

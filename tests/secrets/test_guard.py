@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.secrets.guard import objection
+from gitops_dr.secrets.guard import COPIES, objection
 
-SEALED = "ENC[AES256_GCM,data:p7fJ,iv:AbCd+/0=,tag:eFgH==,type:str]"
+SEALED = f"ENC[AES256_GCM,data:p7fJ,iv:{'A' * 43}=,tag:{'B' * 22}==,type:str]"
 MATERIAL = "c3ludGhldGljIG1hdGVyaWFsLCBub3QgYSByZWFsIGtleSBvZiBhbnlib2R5IGF0"
 VALUE = "aHVudGVyMg=="
 
@@ -70,6 +70,17 @@ SPELLINGS = {
     "SecretList": orjson.dumps({"kind": "SecretList", "items": [{"data": {"password": VALUE}}]}),
     "data is no map": b"kind: Secret\ndata: aHVudGVyMg==\n",
     "values in lists": b"kind: Secret\nstringData: {a: [hunter2]}\n",
+    "UTF-16 without a mark": "kind: Secret\ndata: {password: aHVudGVyMg==}\n".encode("utf-16-le"),
+    "UTF-32": "kind: Secret\ndata: {password: aHVudGVyMg==}\n".encode("utf-32-be"),
+    "comment between": b"kind: # a comment\n  Secret\ndata: {password: aHVudGVyMg==}\n",
+    "alias of the kind": b"x: &k Secret\nkind: *k\ndata: {password: aHVudGVyMg==}\n",
+    "merged": b"x: &x {kind: Secret}\ny: {<<: *x, metadata: {name: a}, data: {p: aHVudGVyMg==}}\n",
+    "escaped in JSON": b'{"k\\u0069nd":"\\u0053ecret","data":{"password":"aHVudGVyMg=="}}',
+    "escaped in YAML": b'kind: "\\x53ecret"\ndata: {password: aHVudGVyMg==}\n',
+    "array": orjson.dumps([{"kind": "Pod"}, PLAIN]),
+    "lines of JSON": b'{"kind":"Pod"}\n---\n{"kind":"Secret","data":{"p":"aHVudGVyMg=="}}\n',
+    "template object": orjson.dumps({"kind": "Template", "objects": [{"kind": "Pod"}, PLAIN]}),
+    "work": canonical({"kind": "ManifestWork", "spec": {"workload": {"manifests": [PLAIN]}}}),
     "unreadable": b"kind: Secret\ndata: {password: aHVudGVyMg==\n",
     "template": b"kind: Secret\ndata:\n  {{- range .Values }}\n  p: aHVudGVyMg==\n",
 }
@@ -115,6 +126,10 @@ def test_an_empty_or_sealed_secret_passes(fields: Any) -> None:
         {"data": {"a": "ENC[AES256_GCM,data:hunter2]"}},
         {"data": {"a": "ENC[AES256_GCM,data:hun ter2,iv:a,tag:b,type:str]"}},
         {"data": {"a": "ENC[hunter2]"}},
+        # A nonce and a tag of other lengths: nothing that SOPS has made.
+        {"data": {"a": "ENC[AES256_GCM,data:aHVudGVyMg==,iv:,tag:,type:str]"}},
+        {"data": {"a": SEALED.replace("A" * 43, "A" * 16)}},
+        {"data": {"a": SEALED.replace("B" * 22, "B" * 20)}},
         {"data": {"a": SEALED}, "metadata": {"annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": '{"data":{"a":"aHVudGVyMg=="}}'
         }}},
@@ -123,6 +138,97 @@ def test_an_empty_or_sealed_secret_passes(fields: Any) -> None:
 )  # fmt: skip
 def test_a_secret_that_is_sealed_in_part_is_refused(fields: Any) -> None:
     refused(canonical(secret(**fields)))
+
+
+def held(text: str | bytes, **more: Any) -> bytes:
+    key = {"data": {"a.yaml": text}}
+    if isinstance(text, bytes):
+        key = {"binaryData": {"a": base64.b64encode(text).decode()}}
+    return canonical({"kind": "ConfigMap", "metadata": {"name": "a"}, **key, **more})
+
+
+PACKED = {
+    "YAML in a string": held(canonical(PLAIN).decode()),
+    "JSON in a string": held(json.dumps(PLAIN)),
+    "JSON in JSON": orjson.dumps({"kind": "ConfigMap", "data": {"a": json.dumps(PLAIN)}}),
+    "documents in a string": held("kind: Pod\n---\n" + canonical(PLAIN).decode()),
+    "list in a string": held(json.dumps({"kind": "List", "items": [PLAIN]})),
+    "string in a string": held(json.dumps({"a": json.dumps({"b": json.dumps(PLAIN)})})),
+    "some values put there later": held("kind: Secret\nstringData: {a: '${A}', b: hunter2}\n"),
+    "base64": held(canonical(PLAIN)),
+    "base64 of JSON": held(json.dumps(PLAIN).encode()),
+    "base64 one byte later": held(b"\n" + canonical(PLAIN)),
+    "base64 two bytes later": held(b"\n\n" + canonical(PLAIN)),
+    "base64 in lines": held(base64.encodebytes(canonical(PLAIN) * 3).decode()),
+    "compressed": held(gzip.compress(canonical(PLAIN))),
+    "compressed in lines": held(base64.encodebytes(gzip.compress(canonical(PLAIN))).decode()),
+    "annotation": canonical({
+        "kind": "Thing",
+        "metadata": {"annotations": {"a": base64.b64encode(json.dumps(PLAIN).encode()).decode()}},
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", PACKED.values(), ids=PACKED)
+def test_a_secret_inside_of_something_else_is_refused(data: bytes) -> None:
+    assert refused(data) == "holds a Secret with values in plain text"
+
+
+def test_the_tools_that_keep_copies_are_known() -> None:
+    assert {copy.rpartition("/")[2] for copy in COPIES} >= {
+        *("last-applied-configuration", "original", "applied", "last-applied"),
+    }
+
+
+@pytest.mark.parametrize("copy", sorted(COPIES))
+def test_a_copy_that_a_tool_keeps_of_a_secret_is_refused(copy: str) -> None:
+    fields: dict[str, Any] = {"metadata": {"annotations": {copy: "H4sIxyz"}}}
+    refused(canonical(secret(data={"a": SEALED}, **fields)))
+    passes(canonical(secret(data={"a": SEALED}, metadata={"annotations": {copy: ""}})))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Secret\nmetadata: {name: a}\n",
+        "kind: Secret\nstringData: {a: '{{ .Values.a }}', b: '${B}', c: $(C), d: <secret>}\n",
+        f"kind: Secret\nstringData: {{a: '{SEALED}'}}\n",
+        # What cannot be read cannot be applied; in a file of its own it is refused.
+        "kind: Secret\ndata:\n{{- range .Values }}\n  p: {{ . }}\n",
+        "kubectl apply -f - <<EOF\nkind: Secret\ndata: {p: $P}\nEOF\n",
+        "The field says `kind: Secret` and `data: {}`.",
+    ],
+)
+def test_what_holds_no_values_inside_of_something_else_passes(text: str) -> None:
+    for data in (held(text), held(text.encode()), held(gzip.compress(text.encode()))):
+        passes(data)
+
+
+RELEASE = {"name": "shop", "info": {"first_deployed": "2030"}, "config": {"password": "hunter2"}}
+
+
+def test_a_helm_release_is_sealed_or_not_in_git() -> None:
+    """Helm keeps JSON, compressed, in base64; in a ConfigMap where it is told to."""
+    packed = base64.b64encode(gzip.compress(orjson.dumps(RELEASE))).decode()
+    for data in (
+        held(packed, metadata={"name": "sh.helm.release.v1.shop.v1", "labels": {"owner": "helm"}}),
+        held(gzip.compress(orjson.dumps(RELEASE))),
+        packed.encode(),
+        orjson.dumps(RELEASE),
+    ):
+        assert "holds a Helm release" in refused(data)
+    encoded = base64.b64encode(packed.encode()).decode()
+    refused(canonical(secret(type="helm.sh/release.v1", data={"release": encoded})))
+    passes(canonical(secret(type="helm.sh/release.v1", data={"release": SEALED})))
+    passes(held("meta.helm.sh/release-name: shop\nfirst_deployed: never\n"))
+
+
+def test_what_unpacks_without_end_does_not_hold_up_the_guard() -> None:
+    bomb = b"\0" * (64 << 20)
+    passes(held(base64.b64encode(gzip.compress(bomb)).decode() * 3))
+    passes(held("H4sI" * 100_000))
+    passes(held(base64.b64encode(b"Secret" * 200_000).decode()))
+    passes(b"n\\" * 100_000 + base64.b64encode(b"Secret" * 20))
 
 
 @pytest.mark.parametrize(
@@ -135,6 +241,9 @@ def test_a_secret_that_is_sealed_in_part_is_refused(fields: Any) -> None:
         "kind: Role\nrules:\n- resources: [secrets]\n  resourceNames: [Secret]\n",
         "kind: CustomResourceDefinition\nspec:\n  description: 'kind: Secret or ConfigMap'\n",
         "kind: Pod\nspec: {volumes: [{secret: {secretName: db}}]}\n",
+        "kind: Policy\nspec: {generate: {kind: Secret, name: a, data: {metadata: {labels: {}}}}}\n",
+        "kind: ExternalSecret\nspec: {target: {template: {data: {a: '{{ .a }}'}, kind: Secret}}}\n",
+        "kind: ConfigMap\nbinaryData: {a: " + "QUJD" * 50 + "}\n",
         "kind: ClusterSecretStore\nspec: {caProvider: {kind: Secret, name: ca}}\ndata: {a: b}\n",
         "# Secrets\n\nA Secret is sealed before it is committed.\n",
         "",
@@ -156,6 +265,9 @@ HEADINGS = [
     "ED25519 PRIVATE KEY",
     "PGP PRIVATE KEY BLOCK",
 ]
+
+
+CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{MATERIAL}\n-----END CERTIFICATE-----\n"
 
 
 def pem(heading: str, before: str = "") -> str:
@@ -188,6 +300,10 @@ def test_a_private_key_is_refused_wherever_it_stands(text: str) -> None:
 def test_a_private_key_in_base64_is_refused(heading: str) -> None:
     encoded = base64.b64encode(pem(heading).encode()).decode()
     refused(canonical({"kind": "ConfigMap", "binaryData": {"key": encoded}}))
+    bundle = base64.b64encode((CERTIFICATE * 30 + pem(heading)).encode())
+    for line in (64, 76, len(bundle)):
+        lines = [bundle[at : at + line] for at in range(0, len(bundle), line)]
+        refused(canonical({"kind": "ConfigMap", "data": {"b64": b"\n".join(lines).decode()}}))
     kubeconfig = f"users:\n- user:\n    client-key-data: {encoded}\n"
     refused(canonical({"kind": "ConfigMap", "data": {"config": kubeconfig}}))
 
@@ -198,13 +314,14 @@ def test_a_private_key_in_base64_is_refused(heading: str) -> None:
         "age: AGE-SECRET-KEY-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQ",
         "# created: now\nage-secret-key-1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgp\n",
         '{"key":"AGE-SECRET-KEY-PQ-1QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGP"}',
+        *(
+            base64.b64encode(f"{'#' * n}\nAGE-SECRET-KEY-1{'QYQSZQGP' * 7}\n".encode()).decode()
+            for n in range(3)
+        ),
     ],
 )
 def test_an_age_identity_is_refused(text: str) -> None:
     assert refused(text) == "holds an age identity"
-
-
-CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{MATERIAL}\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gitops_dr.config import ClusterSettings, cluster_settings
 from gitops_dr.errors import ExitCode, GitOpsDRError, RefusedError, UsageError
 from gitops_dr.workflows.init import TEMPLATES, init
 
-FILES = {".gitattributes", ".gitignore", "README.md", "gitops-dr.yaml"}
+FILES = {".gitattributes", ".githooks/pre-commit", ".gitignore", "README.md", "gitops-dr.yaml"}
 
 
 @pytest.fixture(autouse=True)
