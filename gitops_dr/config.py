@@ -20,8 +20,13 @@ from gitops_dr.manifests.fieldpath import parse_fieldpath
 from gitops_dr.manifests.parse import parse_document
 from gitops_dr.manifests.selector import Labels, ObjectSelector, equal_labels, parse_labels
 from gitops_dr.model import Presence
+from gitops_dr.secrets import settings as secrets_settings
+from gitops_dr.secrets.policy import SecretSettings
+from gitops_dr.secrets.settings import SecretsSection
+from gitops_dr.signers import signers_in
+from gitops_dr.volumes import settings as volumes_settings
 from gitops_dr.volumes.policy import VolumeSettings
-from gitops_dr.volumes.settings import VolumesSection, read_section, shape
+from gitops_dr.volumes.settings import VolumesSection
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -30,6 +35,8 @@ FILE = "gitops-dr.yaml"
 FORMAT = 1
 _NO_VOLUMES = VolumeSettings()
 _NO_SECTION = VolumesSection(_NO_VOLUMES)
+_NO_SECRETS = SecretSettings()
+_NO_SECRETS_SECTION = SecretsSection()
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -57,6 +64,8 @@ class ClusterSettings:
     """Field managers that are trusted beside Kubernetes' own controllers."""
     volumes: VolumeSettings = _NO_VOLUMES
     """What people want of their volumes."""
+    secrets: SecretSettings = _NO_SECRETS
+    """What becomes of Secrets, and who can open them."""
 
     def is_authored(self, path: str) -> bool:
         """Whether people keep the file at ``path`` (relative to ``prefix``)."""
@@ -112,6 +121,7 @@ def cluster_settings(
         ignore=tuple(rule for only, rule in file.ignore if only in (None, wanted.value)),
         trusted_managers=file.trusted_managers,
         volumes=file.volumes.of(wanted.value),
+        secrets=file.secrets.of(wanted.value),
     )
 
 
@@ -141,6 +151,7 @@ class _File:
     """Each with the only cluster that it is about; None: about all."""
     trusted_managers: frozenset[str] = frozenset()
     volumes: VolumesSection = _NO_SECTION
+    secrets: SecretsSection = _NO_SECRETS_SECTION
 
 
 _NO_FILE = _File({})
@@ -169,7 +180,8 @@ def _read(text: bytes) -> _File:
         because: str
         until: str | None = None
 
-    volumes_model, known_of_volumes = shape(Model)
+    volumes_model, known_of_volumes = volumes_settings.shape(Model)
+    secrets_model, known_of_secrets = secrets_settings.shape(Model)
 
     class File(Model):
         format: int
@@ -177,6 +189,8 @@ def _read(text: bytes) -> _File:
         ignore: list[Rule] | None = None
         trustedManagers: list[str] | None = None  # noqa: N815 - as people write it
         volumes: volumes_model | None = None  # type: ignore[valid-type]
+        secrets: secrets_model | None = None  # type: ignore[valid-type]
+        trust: Any = None
 
     document = parse_document(text, FILE)
     found = document.get("format", FORMAT)
@@ -188,8 +202,20 @@ def _read(text: bytes) -> _File:
     try:
         file = File.model_validate(document)
     except ValidationError as error:
-        known = {"clusters": Cluster.model_fields, "ignore": Rule.model_fields, **known_of_volumes}
+        known = {
+            "clusters": Cluster.model_fields,
+            "ignore": Rule.model_fields,
+            **known_of_volumes,
+            **known_of_secrets,
+        }
         raise _misfit(error, known, File.model_fields) from error
+    # Whom it trusts is settled before anything else is read; here a section that is none is found.
+    signers_in(document, FILE)
+
+    def refuse(place: str, problem: str, hint: str) -> UsageError:
+        return UsageError(f"{FILE}: {place}: {problem}", hint=hint or _SEE)
+
+    written = file.model_dump(exclude_none=True)
     return _File(
         clusters={
             name: _Written(cluster.context, _globs(name, cluster.authored))
@@ -202,13 +228,11 @@ def _read(text: bytes) -> _File:
             for i, rule in enumerate(file.ignore or ())
         ),
         trusted_managers=frozenset(file.trustedManagers or ()),
-        volumes=read_section(
-            file.model_dump(exclude_none=True).get("volumes") or {},
-            file.clusters,
-            _labels,
-            lambda place, problem, hint: UsageError(
-                f"{FILE}: {place}: {problem}", hint=hint or _SEE
-            ),
+        volumes=volumes_settings.read_section(
+            written.get("volumes") or {}, file.clusters, _labels, refuse
+        ),
+        secrets=secrets_settings.read_section(
+            written.get("secrets") or {}, file.clusters, _labels, refuse
         ),
     )
 

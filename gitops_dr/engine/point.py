@@ -12,10 +12,12 @@ from gitops_dr.repository.history import resolve
 def read_point(opened: Opened, at: str | None) -> Tree:
     """The files of the recovery point ``at`` (a commit, tag, branch or time; default: HEAD).
 
-    Raises ``RepositoryError`` if there is no such commit or it has no export of the cluster.
+    Raises ``RepositoryError`` if there is no such commit or it has no export of the cluster,
+    ``RefusedError`` if signatures count and it has none of those.
     """
     settings = opened.settings
     commit = resolve(opened.repo, at or "HEAD", cluster_prefix=settings.prefix)
+    opened.trust.require(commit, "the recovery point")
     tree = read_tree(opened.repo, commit, settings.prefix, is_authored=settings.is_authored)
     if tree.coverage is None:
         raise RepositoryError(
