@@ -5,6 +5,7 @@ Everything that passes between rooms is one of these. See ``docs/design.md`` for
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -330,3 +331,43 @@ def by_kind(refs: Iterable[Ref]) -> dict[tuple[str, str], int]:
     for ref in refs:
         counts[ref.group_kind] = counts.get(ref.group_kind, 0) + 1
     return dict(sorted(counts.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The run that holds what only one may hold at a time."""
+
+    run: str
+    """Names this very run; no other has it."""
+    host: str
+    user: str
+    pid: int
+    command: str
+    """The verb, without its arguments: they may hold what is nobody's business."""
+    since: str
+    """When it took hold, RFC 3339 in UTC."""
+    machine: str = ""
+    """Where a process id means the same: this start of this host, and the namespace of its pids."""
+    started: str = ""
+    """When the process began, as the host counts; tells it from a later one with the same id."""
+
+    def __str__(self) -> str:
+        """``alice@laptop (process 4711): gitops-dr export, since 2026-11-22T10:00:00Z``."""
+        who = f"{self.user}@{self.host}" if self.host else self.run
+        process = f" (process {self.pid})" if self.pid else ""
+        deed = f": {self.command}" if self.command else ""
+        return f"{who}{process}{deed}" + (f", since {self.since}" if self.since else "")
+
+
+def read_holder(text: str) -> Holder | None:
+    """Read what ``json.dumps(asdict(holder))`` wrote; None for anything else."""
+    try:
+        found = json.loads(text)
+        return Holder(**found) if all(map(_is_fact, found.items())) else None
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        return None
+
+
+def _is_fact(fact: tuple[str, Any]) -> bool:
+    name, value = fact
+    return type(value) is (int if name == "pid" else str)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gitops_dr.model import (
     GOOD_ENDS,
     Action,
+    Body,
     Difference,
     FieldChange,
     Gap,
@@ -23,11 +24,48 @@ from gitops_dr.model import (
 
 # Each verb needs some of these only, and none needs them here while it runs.
 if TYPE_CHECKING:
+    from gitops_dr.checks.needs import Job
+    from gitops_dr.checks.rows import Checked
     from gitops_dr.drift.ignore import RuleUse
     from gitops_dr.drift.threeway import Standing
+    from gitops_dr.planning.saved import SavedPlan
     from gitops_dr.volumes.in_place import Workload
     from gitops_dr.volumes.records import SnapshotRecord
     from gitops_dr.volumes.retention import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What would stop a job, or should be known before it."""
+
+    job: Job
+    cluster: str
+    """Whose State in Git; empty if nobody knows which is meant."""
+    context: str
+    server: str
+    """Where it was asked; empty if it could not be reached."""
+    checks: tuple[Checked, ...]
+    missing: tuple[Body, ...]
+    """The manifests that allow what is not allowed; none if nothing is lacking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of our commits at a remote."""
+
+    place: str
+    """The remote and its branch, without credentials; empty if nobody knows which is meant."""
+    commit: str | None
+    """The commit that HEAD is at now; the remote branch too, unless there is a reason."""
+    replayed: bool = False
+    """Our commits were put on top of what others had pushed."""
+    left: tuple[str, ...] = ()
+    """Files that others have changed and somebody has edited here; these were left."""
+    reason: str = ""
+    """Why it was not pushed; empty if it was."""
+    hint: str = ""
+    refused: bool = False
+    """It was not pushed because that would have needed somebody's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +95,8 @@ class Exported:
     """Changed in Git and, otherwise, in the cluster: Git's version stays until somebody decides."""
     snapshots: tuple[SnapshotRecord, ...] = ()
     """The volumes that were captured for this recovery point."""
+    pushed: Pushed | None = None
+    """What became of it at a remote, if it was to be pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +341,26 @@ class Planned:
     """What stops the rebuild before its first write."""
     restored: tuple[SnapshotRecord, ...] = ()
     """The snapshots that claims are filled from, by claim."""
+    saved: SavedPlan | None = None
+    """As it may be kept in a file, to be held against a later one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What bringing a cluster to a commit did."""
+
+    rebuilt: Rebuilt
+    before: str
+    """The commit that it was last brought to; empty if nobody knows."""
+    pruned: tuple[Outcome, ...] = ()
+    """What became of the objects that left Git."""
+    kept: tuple[tuple[Ref, str], ...] = ()
+    """Objects that left Git and stay in the cluster, each with the reason."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the cluster is what the commit says, and what left Git is gone."""
+        return self.rebuilt.complete and all(outcome.result in GOOD_ENDS for outcome in self.pruned)
 
 
 @dataclass(frozen=True, slots=True)

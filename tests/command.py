@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +28,15 @@ def gitops_dr(
     kubeconfig: Path | None = None,
     cwd: Path | None = None,
     timeout: float = 300.0,
+    environment: Mapping[str, str] | None = None,
 ) -> Said:
-    environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
-    environment["GITOPS_DR_DEBUG"] = "1"
+    given = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
+    given |= {"GITOPS_DR_DEBUG": "1", **(environment or {})}
     if kubeconfig:
-        environment["KUBECONFIG"] = str(kubeconfig)
+        given["KUBECONFIG"] = str(kubeconfig)
     done = subprocess.run(
         [COMMAND, *arguments],
-        env=environment,
+        env=given,
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -52,7 +54,11 @@ def git(repo: Path, *arguments: str) -> str:
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "Tester"), ("EMAIL", "tester@localhost"))
     }
+    # The hook that a new repository comes with has tests of its own.
     done = subprocess.run(
-        ["git", "-C", repo, *arguments], env=os.environ | people, capture_output=True, check=True
+        ["git", "-C", repo, "-c", f"core.hooksPath={os.devnull}", *arguments],
+        env=os.environ | people,
+        capture_output=True,
+        check=True,
     )
     return done.stdout.decode(errors="replace")

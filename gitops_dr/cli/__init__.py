@@ -18,7 +18,22 @@ import typer
 from typer.exceptions import TyperException
 
 from gitops_dr import __version__
-from gitops_dr.cli import accept, drift, export, init, lab, plan, points, rebuild, revert, volumes
+from gitops_dr.cli import (
+    accept,
+    doctor,
+    drift,
+    export,
+    init,
+    lab,
+    plan,
+    points,
+    rebuild,
+    render,
+    revert,
+    secrets,
+    sync,
+    volumes,
+)
 from gitops_dr.errors import ExitCode, GitOpsDRError
 
 _ALLOCATIONS = 200_000
@@ -44,10 +59,14 @@ app.command(name="export")(export.export)
 app.command(name="drift")(drift.drift)
 app.command(name="accept")(accept.accept)
 app.command(name="revert")(revert.revert)
+app.command(name="render")(render.render)
 app.command(name="plan")(plan.plan)
 app.command(name="rebuild")(rebuild.rebuild)
+app.command(name="sync")(sync.sync)
+app.command(name="doctor")(doctor.doctor)
 app.add_typer(points.app, name="points")
 app.add_typer(volumes.app, name="volumes")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(lab.app, name="lab")
 
 

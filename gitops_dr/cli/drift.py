@@ -49,7 +49,9 @@ def drift(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     at: options.At = None,
+    target: options.Target = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -133,8 +135,9 @@ def drift(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             at=at,
+            target=target,
             against=against,
             rendered=rendered,
             rendered_namespace=rendered_namespace,

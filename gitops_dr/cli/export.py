@@ -16,6 +16,8 @@ def export(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
+    accept_rewritten_history: options.AcceptRewrittenHistory = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be committed; commit nothing.")
     ] = False,
@@ -43,6 +45,18 @@ def export(
         typer.Option("--volumes", help="Capture the data of every claim for the same commit."),
     ] = False,
     snapshot_timeout: options.SnapshotTimeout = 300.0,
+    push: Annotated[
+        bool,
+        typer.Option(
+            "--push", help="Push the branch then, with what an earlier run could not push."
+        ),
+    ] = False,
+    push_to: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to", metavar="REMOTE", help="Push it to this remote or URL, not to its own."
+        ),
+    ] = None,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
@@ -52,6 +66,10 @@ def export(
     Git and is not applied yet is pending and stays. Exits 3 if something could not be read: its
     files stay, and coverage.yaml names the gap; if a volume could not be captured; or if Git and
     the cluster both changed an object: Git's version stays, and the conflict is named.
+
+    A push is never forced. What others have pushed meanwhile comes below the new commit if they
+    changed other files; otherwise nothing is pushed, the commit is kept, and it exits 6. It exits 5
+    if the remote refuses it or cannot be reached.
     """
     from gitops_dr.cli.progress import Progress
     from gitops_dr.reports import export as report
@@ -60,13 +78,16 @@ def export(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             dry_run=dry_run,
             adopt_cluster=adopt_cluster,
             allow_shrink=allow_shrink,
             cluster_wins=cluster_wins,
+            accept_rewritten_history=accept_rewritten_history,
             volumes=(lambda _ref, _labels: True) if volumes else None,
             snapshot_timeout=snapshot_timeout,
+            push=push,
+            push_to=push_to,
             emit=progress,
         )
     print(report.FORMATS[output](result, progress.seconds))

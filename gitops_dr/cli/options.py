@@ -12,7 +12,9 @@ import typer
 if TYPE_CHECKING:
     from gitops_dr.engine.opening import Where
     from gitops_dr.planning.chosen import Choice
+    from gitops_dr.planning.saved import SavedPlan
     from gitops_dr.planning.selection import Intent
+    from gitops_dr.results import Planned
 
 Repo = Annotated[
     Path, typer.Option("--repo", metavar="DIR", help="The Git repository. Default: here.")
@@ -41,12 +43,44 @@ At = Annotated[
         help="The recovery point, such as a1b2c3d, v7 or 2026-11-22T10:00Z. Default: HEAD.",
     ),
 ]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="The target of targets/NAME/target.yaml, as HEAD has it. Default: the source itself.",
+    ),
+]
+TrustedSigners = Annotated[
+    Path | None,
+    typer.Option(
+        "--trusted-signers",
+        metavar="FILE",
+        help="Read only commits that one of these SSH or GPG keys signed. The file is no part of "
+        "the repository.",
+    ),
+]
+AcceptRewrittenHistory = Annotated[
+    bool,
+    typer.Option(
+        "--accept-rewritten-history",
+        help="Go on although recovery points are no longer in the history of HEAD.",
+    ),
+]
 AcceptEmptyVolumes = Annotated[
     bool,
     typer.Option(
         "--accept-empty-volumes",
         help="Let claims whose data is not restored start with empty volumes, and accept those "
         "that did so in an earlier run.",
+    ),
+]
+WithoutSecrets = Annotated[
+    bool,
+    typer.Option(
+        "--without-secrets",
+        help="Go on although some Secrets cannot be opened; they and what needs them do not come "
+        "back.",
     ),
 ]
 Namespaces = Annotated[
@@ -109,6 +143,17 @@ class OutputFormat(StrEnum):
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="What stdout carries.")]
 
 
+class PageFormat(StrEnum):
+    """What stdout carries where a page can be kept as an artifact."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+PageOutput = Annotated[PageFormat, typer.Option("--output", "-o", help="What stdout carries.")]
+
+
 def intent(
     namespaces: list[str] | None,
     selector: str | None,
@@ -116,6 +161,7 @@ def intent(
     *,
     accept_empty_volumes: bool,
     overwrite: bool,
+    without_secrets: bool = False,
 ) -> Intent:
     """Put together what a person wants of a rebuild. Raises ``UsageError`` for what is no such."""
     from gitops_dr.errors import UsageError
@@ -134,7 +180,12 @@ def intent(
         labels=tuple((key, value) for key, _, value in labels),
         refs=wanted,
     )
-    return Intent(selection, accept_empty_volumes=accept_empty_volumes, overwrite=overwrite)
+    return Intent(
+        selection,
+        accept_empty_volumes=accept_empty_volumes,
+        overwrite=overwrite,
+        without_secrets=without_secrets,
+    )
 
 
 def choice(
@@ -156,6 +207,43 @@ def choice(
         raise UsageError(str(error)) from error
 
 
+def keep_plan(planned: Planned, file: Path) -> None:
+    """Write a plan to a file. Raises ``UsageError`` if that is not possible."""
+    from gitops_dr.errors import UsageError
+    from gitops_dr.planning.saved import write_saved
+
+    if planned.saved is not None:
+        try:
+            file.write_text(write_saved(planned.saved), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--out {file}: {error.strerror}") from error
+
+
+def kept_plan(file: Path, cluster: str | None, at: str | None, intent: Intent) -> SavedPlan:
+    """Read a plan from a file, which says itself what it is about.
+
+    Raises ``UsageError`` if flags say it, too, and for what is no plan.
+    """
+    from gitops_dr.errors import UsageError
+    from gitops_dr.planning.saved import read_saved
+    from gitops_dr.planning.selection import EVERYTHING
+
+    if at is not None or intent != EVERYTHING:
+        raise UsageError(
+            f"--plan {file}: the plan says itself which commit and which part are meant",
+            hint="leave out --at, --namespace, --selector, --ref, --overwrite and the like",
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageError(f"--plan {file}: {reason}") from error
+    saved = read_saved(text, str(file))
+    if cluster not in (None, saved.cluster):
+        raise UsageError(f"--plan {file}: it is about cluster {saved.cluster}, not {cluster}")
+    return saved
+
+
 def claim(text: str) -> tuple[str, str]:
     """Read ``NAMESPACE/CLAIM``. Raises ``UsageError`` for what is no such."""
     from gitops_dr.errors import UsageError
@@ -166,8 +254,15 @@ def claim(text: str) -> tuple[str, str]:
     return namespace, name
 
 
-def where(repo: Path, cluster: str | None, context: str | None, kubeconfig: Path | None) -> Where:
+def where(
+    repo: Path,
+    cluster: str | None,
+    context: str | None,
+    kubeconfig: Path | None,
+    *,
+    trusted_signers: Path | None = None,
+) -> Where:
     """Put the flags together with the environment."""
     from gitops_dr.engine.opening import Where
 
-    return Where(repo, cluster, context, kubeconfig, os.environ)
+    return Where(repo, cluster, context, kubeconfig, os.environ, trusted_signers)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from gitops_dr.cli import options
 
@@ -13,16 +16,23 @@ def plan(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     at: options.At = None,
+    target: options.Target = None,
     namespace: options.Namespaces = None,
     selector: options.Selector = None,
     ref: options.Refs = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
+    without_secrets: options.WithoutSecrets = False,
     overwrite: options.Overwrite = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Keep the plan there, for rebuild --plan FILE."),
+    ] = None,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show what a rebuild would do to the cluster that is reached, and write nothing.
+    """Show what a rebuild would do to the cluster that is reached, and write nothing to it.
 
     Exits 0 if nothing would change, 1 if something would, 3 if something cannot come back.
     """
@@ -33,16 +43,20 @@ def plan(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             at=at,
+            target=target,
             intent=options.intent(
                 namespace,
                 selector,
                 ref,
                 accept_empty_volumes=accept_empty_volumes,
+                without_secrets=without_secrets,
                 overwrite=overwrite,
             ),
             emit=progress,
         )
+    if out is not None:
+        options.keep_plan(result, out)
     print(report.FORMATS[output](result))
     return report.exit_code(result)

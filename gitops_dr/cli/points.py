@@ -21,18 +21,18 @@ def list_points(
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, help="How many, from the newest.")
     ] = 20,
-    output: options.Output = options.OutputFormat.TABLE,
+    output: options.PageOutput = options.PageFormat.TABLE,
 ) -> int:
     """List recovery points: commit, time, objects, volumes with the age of their data.
 
     "complete" says that nothing is known to be lacking; "objects only" that the snapshots of its
     volumes were pruned since. Needs no cluster.
     """
-    from gitops_dr.reports.points import LIST_FORMATS
+    from gitops_dr.reports.recovery import POINTS_FORMATS
     from gitops_dr.workflows.points import points
 
     found = points(options.where(repo, cluster, None, None), limit=limit)
-    print(LIST_FORMATS[output](found, datetime.now(UTC)))
+    print(POINTS_FORMATS[output](found, datetime.now(UTC)))
     return 0
 
 
@@ -45,12 +45,12 @@ def show_point(
     *,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
-    output: options.Output = options.OutputFormat.TABLE,
+    output: options.PageOutput = options.PageFormat.TABLE,
 ) -> int:
     """Show what one recovery point holds, and what it lacks. Needs no cluster."""
-    from gitops_dr.reports.points import SHOW_FORMATS
+    from gitops_dr.reports.recovery import POINT_FORMATS
     from gitops_dr.workflows.points import point
 
     found = point(options.where(repo, cluster, None, None), at)
-    print(SHOW_FORMATS[output](found, datetime.now(UTC)))
+    print(POINT_FORMATS[output](found, datetime.now(UTC)))
     return 0

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gitops_dr.cli import options
-from gitops_dr.errors import RefusedError
-
-if TYPE_CHECKING:
-    from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import Planned
-    from gitops_dr.workflows.rebuild import Confirm
+from gitops_dr.cli.confirming import confirmed
 
 
 def rebuild(
@@ -23,11 +17,23 @@ def rebuild(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
+    accept_rewritten_history: options.AcceptRewrittenHistory = False,
     at: options.At = None,
+    target: options.Target = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Carry out the plan that plan --out kept there, and no other.",
+        ),
+    ] = None,
     namespace: options.Namespaces = None,
     selector: options.Selector = None,
     ref: options.Refs = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
+    without_secrets: options.WithoutSecrets = False,
     overwrite: options.Overwrite = False,
     timeout: Annotated[
         float,
@@ -51,42 +57,29 @@ def rebuild(
     from gitops_dr.workflows.rebuild import rebuild as run
 
     progress = Progress(quiet=quiet)
+    intent = options.intent(
+        namespace,
+        selector,
+        ref,
+        accept_empty_volumes=accept_empty_volumes,
+        without_secrets=without_secrets,
+        overwrite=overwrite,
+    )
+    saved = None
+    if plan is not None:
+        saved = options.kept_plan(plan, cluster, at, intent)
+        cluster, at, intent = saved.cluster, saved.commit, saved.intent
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
-            _confirm(progress, yes=yes),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
+            confirmed("rebuild", progress, yes=yes),
             at=at,
-            intent=options.intent(
-                namespace,
-                selector,
-                ref,
-                accept_empty_volumes=accept_empty_volumes,
-                overwrite=overwrite,
-            ),
+            target=target,
+            intent=intent,
+            expected=saved,
+            accept_rewritten_history=accept_rewritten_history,
             timeout=timeout,
             emit=progress,
         )
     print(report.FORMATS[output](result, progress.seconds))
     return report.exit_code(result)
-
-
-def _confirm(progress: Progress, *, yes: bool) -> Confirm:
-    from gitops_dr.reports.plan import announcement, as_table
-
-    def confirm(planned: Planned) -> None:
-        goal = planned.goal
-        with progress.paused():
-            if yes or not planned.plan.steps:
-                print("\n".join(announcement(goal)), file=sys.stderr)
-                return
-            print(as_table(planned), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"rebuild into {goal.context or goal.server}: nobody is here to confirm it",
-                    hint="say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError("rebuild: not confirmed", hint="nothing was written")
-
-    return confirm

@@ -24,6 +24,7 @@ def revert(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     at: options.At = None,
     namespace: options.AllOfNamespaces = None,
     field: options.Fields = None,
@@ -55,7 +56,7 @@ def revert(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             _confirm(progress, yes=yes),
             choice=options.choice(refs, namespace, field),
             at=at,

@@ -33,17 +33,18 @@ def list_volumes(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
-    output: options.Output = options.OutputFormat.TABLE,
+    output: options.PageOutput = options.PageFormat.TABLE,
 ) -> int:
     """List every claim with its newest snapshot, and why it is not protected if it is not.
 
     Exits 3 if a claim is not protected.
     """
-    from gitops_dr.reports.volumes import LIST_FORMATS, list_exit_code
+    from gitops_dr.reports.recovery import VOLUMES_FORMATS
+    from gitops_dr.reports.volumes import list_exit_code
     from gitops_dr.workflows.volumes_list import volumes
 
     found = volumes(options.where(repo, cluster, context, kubeconfig))
-    print(LIST_FORMATS[output](found, datetime.now(UTC)))
+    print(VOLUMES_FORMATS[output](found, datetime.now(UTC)))
     return list_exit_code(found)
 
 

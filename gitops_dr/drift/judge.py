@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ OWNERS: Final = ("metadata", "ownerReferences")
 
 _SECRET: Final = ("", "Secret")
 _HELD_IN: Final = ("data", "stringData")
+_UNREAD: Final = (FieldChange("data", "replace", MaskedValue(""), MaskedValue("")),)
+"""That the values differ, where nobody can say which."""
 
 
 IsEdited = Callable[[Ref], bool]
@@ -58,6 +60,9 @@ def judged(
     is_edited: IsEdited = lambda _ref: True,
 ) -> Judged:
     """Compare Git's manifest with a live object of which rules have taken out what is not Git's."""
+    closed = _closed(ref, git)
+    if closed:
+        git = {**git, "data": {**git["data"], **_shared(git["data"], seen.get("data"))}}
     ours = settled(ref, git, seen, meaning, is_autoscaled=is_autoscaled)
     differing = tuple(field_changes(ours, seen, (), meaning))
     changes = tuple(without_defaults(differing, ours, seen, meaning, defaults_of(*ref.group_kind)))
@@ -65,8 +70,23 @@ def judged(
     question = next(questions(ref, changes, meaning, is_edited=is_edited), "")
     sure = certain(ref, changes, meaning, is_edited=is_edited)
     if ref.group_kind == _SECRET:
-        changes = tuple(masked(changes))
+        changes = (*masked(changes), *(_UNREAD if closed else ()))
     return Judged(changes, question, wanted, sure)
+
+
+def _closed(ref: Ref, git: Body) -> bool:
+    """Whether Git's version of a Secret could not be opened, so that its values are not known."""
+    data = git.get("data")
+    return (
+        ref.group_kind == _SECRET
+        and isinstance(data, dict)
+        and any(isinstance(value, str) and value.startswith("ENC[") for value in data.values())
+    )
+
+
+def _shared(git: Mapping[str, Any], seen: Any) -> dict[str, Any]:
+    """The live values of the keys that both have."""
+    return {key: seen[key] for key in git if key in seen} if isinstance(seen, dict) else {}
 
 
 def questions(

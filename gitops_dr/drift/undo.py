@@ -9,7 +9,7 @@ from typing import Any, Final
 from gitops_dr.drift.items import Identity, identity
 from gitops_dr.drift.meaning import LITERALLY, Meaning
 from gitops_dr.manifests.fieldpath import FieldPath, Step, get, parse_fieldpath
-from gitops_dr.model import Body, FieldChange
+from gitops_dr.model import Body, FieldChange, MaskedValue
 
 _ABSENT: Final = object()
 _TURNED: Final = {"add": "remove", "remove": "add", "replace": "replace"}
@@ -62,7 +62,9 @@ def _take_out(body: Body, path: FieldPath) -> None:
 def _put(body: Body, path: FieldPath, change: FieldChange, origin: Body, meaning: Meaning) -> None:
     holder, step = _made_holder(body, path, origin), path[-1]
     now = get(body, path, _ABSENT)
-    value = deepcopy(change.old)
+    # What is shown masks a Secret's values; a body has them.
+    masked = isinstance(change.old, MaskedValue)
+    value = change.old.reveal() if masked else deepcopy(change.old)
     if isinstance(now, list) and isinstance(value, list):
         names = identity(meaning.at(path), value, now)
         if names is not None:

@@ -19,10 +19,12 @@ from gitops_dr.desired.recovery import (
     write_coverage,
     write_images,
 )
+from gitops_dr.desired.secret_records import SecretRecord, SecretRecords
 from gitops_dr.drift.threeway import unlike
 from gitops_dr.engine.observe import Observation
+from gitops_dr.engine.sealing import SECRET
 from gitops_dr.engine.sides import Sides
-from gitops_dr.model import Body, Ref, by_kind
+from gitops_dr.model import ANY, Body, Ref, by_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,30 @@ def account(sides: Sides, changes: Collection[Change]) -> dict[str, bytes | None
         for path, data in files.items()
         if tree.files.get(path) != (None if data is None else tree.repo.blob_id(data))
     }
+
+
+def secrets_after(sides: Sides, files: Mapping[str, bytes | None]) -> SecretRecords:
+    """By what the Secrets are known again once ``files`` (bytes by path, None to delete) are there.
+
+    What is written says what the cluster is. A Secret whose version in Git stays keeps its record,
+    which is of what the cluster was when both last agreed.
+    """
+    observation, recorded = sides.observation, sides.recorded
+    in_git, sealing = recorded.state.entries, recorded.tree.sealing
+    if observation.state.gap_for(Ref(*SECRET, "", ANY)) is not None:
+        return sealing.records
+    sealed: dict[Ref, SecretRecord] = {}
+    for ref in observation.hmacs.keys() | (sealing.known.keys() & in_git.keys()):
+        hmac, path = observation.hmacs.get(ref), sides.path(ref)
+        if path in files:
+            data = files[path]
+            if hmac and data is not None:
+                sealed[ref] = SecretRecord(hmac, recorded.tree.repo.blob_id(data))
+        elif hmac and ref in in_git and in_git[ref].fingerprint == sides.fingerprint(ref):
+            sealed[ref] = SecretRecord(hmac, recorded.blob_of[ref])
+        elif ref in sealing.known:
+            sealed[ref] = sealing.known[ref]
+    return sealing.records_of(sealed, observation.external)
 
 
 def _held(sides: Sides, changes: Collection[Change]) -> dict[Ref, Held]:

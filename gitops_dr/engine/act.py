@@ -11,15 +11,18 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.drift.patch import json_patch
 from gitops_dr.engine.aims import Aim, Aimed, whole
 from gitops_dr.engine.claims import delete_unbound
-from gitops_dr.engine.importing import free_content
+from gitops_dr.engine.importing import revive
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
-from gitops_dr.engine.refusals import too_early
+from gitops_dr.engine.refusals import is_going, perhaps_done, too_early
+from gitops_dr.engine.sealing import SECRET
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
+from gitops_dr.readiness import readiness
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import held
 from gitops_dr.rules.relations import RelationFacts, apply_autoscaler
+from gitops_dr.secrets.masking import without_values_of
 from gitops_dr.volumes.restore import SOURCES, contains, source_lost
 from gitops_dr.volumes.started_empty import note_taken_off, with_note
 
@@ -42,6 +45,8 @@ class Act:
     """It was refused for a reason that passes; try again."""
     ownerless: bool = False
     """It was made without an owner that was not there yet."""
+    perhaps_done: bool = False
+    """The answer does not tell whether it was made: look before the next attempt."""
 
 
 def act(
@@ -52,6 +57,7 @@ def act(
     find_uid: FindUid,
     *,
     aim: Aim = whole,
+    look_first: bool = False,
     dry_run: bool = False,
 ) -> Act:
     """Create the step's object, or find that it is there already and equal; or configure it.
@@ -59,8 +65,9 @@ def act(
     Creating, an object that is there and differs is left as it is, and the step has failed.
     Configuring puts Git's values back by a patch of just the fields that differ and that ``aim``
     means, or takes a claim's note of an empty volume off. A claim is made whether or not its volume
-    can be freed for it: the reason of the outcome says that it could not. ``dry_run``: only of a
-    step that configures, which then is all done but for the writing.
+    can be freed for it: the reason of the outcome says that it could not. ``look_first``: an
+    earlier attempt may have made it. ``dry_run``: only of a step that configures, which then is all
+    done but for the writing.
     """
     started = time.monotonic()
 
@@ -80,30 +87,67 @@ def act(
                 connection, step.ref, resource, body, wanted, aim=aim, dry_run=dry_run
             )
             return Act(outcome(result), stored)
-        try:
-            noted = step.empty_volume is EmptyVolume.NOTED
-            stored = create(connection, resource, with_note(wanted) if noted else wanted)
-            if lost := source_lost(wanted, stored):
-                left = delete_unbound(connection, stored)
-                return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
-            note = _free_released_volume(connection, step.ref, stored)
-            return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
-        except ApiError as error:
-            if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
-                raise
+        live = _find(connection, step.ref, resource) if look_first else None
+        if live is None:
+            try:
+                noted = step.empty_volume is EmptyVolume.NOTED
+                stored = create(connection, resource, with_note(wanted) if noted else wanted)
+                if lost := source_lost(wanted, stored):
+                    left = delete_unbound(connection, stored)
+                    return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
+                note = _free_released_volume(connection, step.ref, stored)
+                return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
+            except ApiError as error:
+                if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
+                    raise
         if (step.ref.group, step.ref.kind, step.ref.name) in _MADE_BY_CONTROLLERS:
             stored = merge(connection, resource, wanted)
             return Act(outcome(Result.DONE), stored)
-        live = get(connection, resource, step.ref.namespace, step.ref.name)
+        live = live or get(connection, resource, step.ref.namespace, step.ref.name)
         if _is_as_wanted(step.ref, live, wanted, resource):
             # Perhaps made by an attempt of ours that got no further.
             if step.ref.group_kind in SOURCES:
-                free_content(connection, step.ref, live)
+                revive(connection, step.ref, live)
             note = _free_released_volume(connection, step.ref, live)
             return Act(outcome(Result.PRESENT, note), live, ownerless=ownerless)
     except ApiError as error:
-        return Act(outcome(Result.FAILED, error.message), too_early=too_early(error))
+        return Act(
+            outcome(Result.FAILED, _said(connection, step.ref, resource, body, error)),
+            too_early=too_early(error),
+            perhaps_done=perhaps_done(error),
+        )
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
+
+
+def _said(connection: Connection, ref: Ref, resource: Resource, body: Body, error: ApiError) -> str:
+    """Why it was refused, without what nobody may read."""
+    if is_going(error):
+        return _why_it_stays(connection, ref, resource) or error.message
+    if ref.group_kind == SECRET:
+        # A webhook may quote what it refuses.
+        return without_values_of(body, error.message)
+    return error.message
+
+
+def _why_it_stays(connection: Connection, ref: Ref, resource: Resource) -> str:
+    """What holds an object that is being deleted; empty if that cannot be told."""
+    try:
+        live = get(connection, resource, ref.namespace, ref.name)
+    except ApiError:
+        return ""
+    typed = {**live, "apiVersion": resource.api_version, "kind": resource.kind}
+    return readiness(typed).reason if live["metadata"].get("deletionTimestamp") else ""
+
+
+def _find(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
+    """The object if it is there and stays."""
+    try:
+        live = get(connection, resource, ref.namespace, ref.name)
+    except ApiError as error:
+        if error.status == 404 and not too_early(error):
+            return None
+        raise
+    return None if live["metadata"].get("deletionTimestamp") else live
 
 
 def _configure(

@@ -8,11 +8,12 @@ got since is not undone by merging. Drift is measured against ``base``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitops_dr.drift.undo import flipped
 from gitops_dr.engine.opening import Opened
 from gitops_dr.engine.recorded import Tree, read_state, read_tree
+from gitops_dr.engine.sealing import Sealing
 from gitops_dr.errors import RepositoryError
 from gitops_dr.model import Action, Difference, Presence, Ref, State
 from gitops_dr.repository.history import is_shallow, merge_base, resolve
@@ -30,6 +31,10 @@ class Base:
     parted: Tree
     """The files where the histories parted."""
 
+    def opened_by(self, sealing: Sealing) -> Base:
+        """The same, whose Secrets are known and opened as those of the change are."""
+        return Base(replace(self.tree, sealing=sealing), replace(self.parted, sealing=sealing))
+
     def state(self, seen: State) -> State:
         """What Git wanted where the histories parted; ``seen`` spares opening files."""
         return read_state(self.parted, seen).state
@@ -42,7 +47,9 @@ def read_base(opened: Opened, head: Tree, base: str) -> Base:
     """
     repo, settings = opened.repo, opened.settings
     commit = resolve(repo, base, cluster_prefix=settings.prefix)
+    opened.trust.require(commit, "what the change is against")
     parted = parting(repo, commit, head.commit)
+    opened.trust.require(parted, "where the two histories parted")
 
     def read(at: str) -> Tree:
         return read_tree(repo, at, settings.prefix, is_authored=settings.is_authored)

@@ -16,6 +16,9 @@ from gitops_dr.readiness import Readiness
 SILENCE = 10.0
 """Seconds after which nobody waits any more for the first word of a custom resource."""
 
+DOUBT = 15.0
+"""Seconds after which nobody waits any more for what lacks something that it cannot do without."""
+
 
 @dataclass(slots=True)
 class Awaiting:
@@ -32,6 +35,8 @@ class Awaiting:
     """Those that somebody may wait for, in the order in which they were written."""
     _silent: dict[Ref, None] = field(default_factory=dict)
     """Those that report nothing so far, whether anybody waits for them or not."""
+    _doubtful: dict[Ref, str] = field(default_factory=dict)
+    """Those that cannot become ready unless somebody else helps, and why."""
     _given_up: set[Ref] = field(default_factory=set)
     _not_ours: set[Ref] = field(default_factory=set)
     _spoken: dict[str, float] = field(default_factory=dict)
@@ -71,6 +76,13 @@ class Awaiting:
             self._open[ref] = None
         return False
 
+    def doubt(self, ref: Ref, why: str) -> None:
+        """Note that an object lacks something that it cannot do without, before it is written.
+
+        Somebody else may still bring it, so it is waited for a little.
+        """
+        self._doubtful[ref] = why
+
     def waits(self, ref: Ref) -> bool:
         """Whether a step that needs the object ready still has to wait."""
         return ref in self._open
@@ -87,6 +99,10 @@ class Awaiting:
             del self._open[ref]
             self._given_up.add(ref)
         return late
+
+    def given_up(self) -> list[Ref]:
+        """Those that nobody waits for any more and that were not ready when last seen."""
+        return [ref for ref in self._given_up if not self._last[ref].ready]
 
     def holds_the_end(self, now: float) -> bool:
         """Whether the end would come too early: something may still become ready, or report."""
@@ -105,7 +121,8 @@ class Awaiting:
         if not last.observable:
             return _changed(outcome, Result.UNOBSERVABLE, last.reason)
         if outcome.ref in self._given_up and not last.ready:
-            return _changed(outcome, Result.UNREADY, last.reason)
+            reason = "; ".join(filter(None, [last.reason, self._doubtful.get(outcome.ref)]))
+            return _changed(outcome, Result.UNREADY, reason)
         return outcome
 
     def _hear(self, ref: Ref, found: Readiness, now: float) -> None:
@@ -118,6 +135,8 @@ class Awaiting:
     def _is_late(self, ref: Ref, now: float) -> bool:
         last = self._last[ref]
         limit = self.timeout if last.observable else min(SILENCE, self.timeout)
+        if ref in self._doubtful:
+            limit = min(limit, DOUBT)
         late = now - self._written[ref] > limit
         if last.patience is not None:
             # A controller with much to do takes one after the other.

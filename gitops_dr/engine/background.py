@@ -53,7 +53,7 @@ class Background:
         )
 
     def _is_from_the_last_export(self, ref: Ref) -> bool:
-        if self._export is None:
+        if self._export is None or ref in self._recorded.sources:
             return False
         then, held = self._export
         path = self._recorded.state.entries[ref].path

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitops_dr.desired.pending import PENDING, Held, read_pending
+from gitops_dr.engine.keyed import read_records
 from gitops_dr.engine.recorded import Recorded, read_state, read_tree
-from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Body, Entry, Ref
 from gitops_dr.repository.history import newest_export
 
@@ -33,7 +33,9 @@ class Base:
         """The object's fingerprint; None if it was absent."""
         held = self.held.get(ref)
         if held is not None:
-            return held.base or None
+            # Meanwhile the Secret that it is the HMAC of may have been told to be a file's.
+            sealing = self.export.tree.sealing if self.export else None
+            return (sealing.fingerprint(held.base) if sealing else held.base) or None
         entry = self.entries.get(ref)
         return entry.fingerprint if entry else None
 
@@ -57,7 +59,7 @@ class Base:
         blob = self.blob(ref)
         if blob is None or self.export is None:
             return None
-        return parse(self.export.tree.blob(blob), self.path(ref) or str(ref))
+        return self.export.tree.manifest(self.path(ref) or str(ref), blob)
 
 
 FIRST = Base(None, {})
@@ -75,7 +77,10 @@ def find_base(recorded: Recorded, cluster: str) -> Base | None:
     )
     if commit is None:
         return None
-    then = tree if commit == tree.commit else read_tree(tree.repo, commit, tree.prefix)
+    then = tree
+    if commit != tree.commit:
+        then = read_tree(tree.repo, commit, tree.prefix, sealing=tree.sealing)
+        tree.sealing.remember(read_records(then))
     # Mostly it holds the very files of today, which need not be opened again.
     export = recorded if then.files == tree.files else read_state(then, recorded.state)
     blob = then.files.get(PENDING)

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -23,13 +23,13 @@ from gitops_dr.cluster.listing import collection_path, object_path
 from gitops_dr.engine.quiesce import freezing
 from gitops_dr.engine.snapshots import (
     AT_ONCE,
-    CONTENTS,
     LOOK_AGAIN,
     MERGE,
     SNAPSHOTS,
     SnapshotSet,
     delete,
     listed,
+    secure,
 )
 from gitops_dr.events import Advanced, Emit, Notice, PhaseEnded, PhaseStarted, Waiting, silent
 from gitops_dr.model import Body, Gap, Ref
@@ -47,7 +47,6 @@ from gitops_dr.volumes.capture import (
     protectable,
     record_of,
     snapshot_name,
-    unsound,
 )
 from gitops_dr.volumes.hooks import HookPlan, plan_hooks
 from gitops_dr.volumes.policy import VolumeSettings, policy_for
@@ -60,6 +59,7 @@ LONGEST_FREEZE = 60.0
 _CLAIMS = "/api/v1/persistentvolumeclaims"
 _VOLUMES = "/api/v1/persistentvolumes"
 _CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+_STATEFUL_SETS = "/apis/apps/v1/statefulsets"
 _SNAPSHOT_CLASSES = f"/apis/{GROUP}/v1/volumesnapshotclasses"
 _FEW = 8
 """Namespaces that are asked for their Pods one by one; if there are more, all Pods are listed."""
@@ -88,13 +88,16 @@ class _Volume:
     claim: Body
     volume: Body
     storage_class: Body | None
+    stateful_sets: tuple[Body, ...]
+    """Of the claim's namespace."""
 
 
 @dataclass(slots=True)
 class _Taken:
     """What came of the snapshots of a run."""
 
-    usable: dict[Ref, Body] = field(default_factory=dict)
+    usable: dict[Ref, tuple[Body, Future[Body]]] = field(default_factory=dict)
+    """Snapshots and their contents, which are made safe meanwhile."""
     failed: dict[Ref, str] = field(default_factory=dict)
     hooks: dict[Ref, Hooks] = field(default_factory=dict)
     """Of the claims that have hooks."""
@@ -132,16 +135,18 @@ def capture(
     for note in plan.notes:
         emit(Notice(note))
     snapshots = SnapshotSet(connection, new_set(), source)
-    taken = _take(
-        connection,
-        volumes,
-        plan,
-        snapshots,
-        timeout=timeout,
-        longest_freeze=longest_freeze,
-        emit=emit,
-    )
-    records = _secure_all(connection, volumes, taken, snapshots.name, settings)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        taken = _take(
+            connection,
+            volumes,
+            plan,
+            snapshots,
+            pool,
+            timeout=timeout,
+            longest_freeze=longest_freeze,
+            emit=emit,
+        )
+        records = _records(volumes, taken, snapshots.name, settings)
     _take_back(connection, snapshots, snapshots.taken - records.keys(), emit)
     emit(PhaseEnded("snapshots", time.monotonic() - started, len(records)))
     return Captured(
@@ -157,14 +162,19 @@ def mark_kept(connection: Connection, records: Iterable[SnapshotRecord]) -> None
 
     One that is not there any more needs no word. Raises ``ApiError``.
     """
-    patch = orjson.dumps({"metadata": {"labels": {STATE: KEPT}}})
-    for record in records:
+    change = orjson.dumps({"metadata": {"labels": {STATE: KEPT}}})
+
+    def mark(record: SnapshotRecord) -> None:
         path = object_path(SNAPSHOTS, record.namespace, record.snapshot)
         try:
-            connection.request("PATCH", path, body=patch, content_type=MERGE)
+            connection.request("PATCH", path, body=change, content_type=MERGE)
         except ApiError as error:
             if error.status != 404:
                 raise
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(mark, records):
+            pass
 
 
 def discard(connection: Connection, records: Iterable[SnapshotRecord]) -> None:
@@ -193,9 +203,9 @@ def clear_unfinished(
         metadata = body["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         if is_recorded(metadata["labels"].get(SET, "")):
-            patch = orjson.dumps({"metadata": {"labels": {STATE: KEPT}}})
+            change = orjson.dumps({"metadata": {"labels": {STATE: KEPT}}})
             path = object_path(SNAPSHOTS, namespace, name)
-            connection.request("PATCH", path, body=patch, content_type=MERGE)
+            connection.request("PATCH", path, body=change, content_type=MERGE)
         else:
             delete(connection, namespace, name)
             removed.append(Ref(GROUP, "VolumeSnapshot", namespace, name))
@@ -211,6 +221,10 @@ def _volumes(
     for body in listed(connection, _SNAPSHOT_CLASSES):
         driver = str(body.get("driver", ""))
         drivers[driver] = (*drivers.get(driver, ()), body["metadata"]["name"])
+    stateful_sets: dict[str, tuple[Body, ...]] = {}
+    for body in listed(connection, _STATEFUL_SETS):
+        namespace = body["metadata"]["namespace"]
+        stateful_sets[namespace] = (*stateful_sets.get(namespace, ()), body)
     found: dict[Ref, _Volume] = {}
     gaps: list[Gap] = []
     left_out: dict[Ref, str] = {}
@@ -236,7 +250,8 @@ def _volumes(
             continue
         if volume is not None:
             storage_class = classes.get(spec.get("storageClassName", ""))
-            found[ref] = _Volume(one, claim, volume, storage_class)
+            sets = stateful_sets.get(ref.namespace, ())
+            found[ref] = _Volume(one, claim, volume, storage_class, sets)
     return found, gaps, left_out
 
 
@@ -276,12 +291,16 @@ def _take(
     volumes: Mapping[Ref, _Volume],
     plan: HookPlan,
     snapshots: SnapshotSet,
+    pool: ThreadPoolExecutor,
     *,
     timeout: float,
     longest_freeze: float,
     emit: Emit,
 ) -> _Taken:
-    """Take the snapshots and wait for each, or for the reason why it does not come."""
+    """Take the snapshots and wait for each, or for the reason why it does not come.
+
+    What can be used is made safe in the pool while others are waited for.
+    """
 
     def take(claims: Iterable[Ref]) -> dict[Ref, str]:
         return snapshots.take([volumes[ref].one for ref in claims])
@@ -306,7 +325,7 @@ def _take(
                 if isinstance(found, str):
                     taken.failed[ref] = found
                 else:
-                    taken.usable[ref] = found
+                    taken.usable[ref] = found, pool.submit(secure, connection, found)
                 emit(Advanced("snapshots", len(taken.usable) + len(taken.failed), str(ref)))
             if not waiting and not freezes.busy:
                 return taken
@@ -318,54 +337,28 @@ def _take(
                 waiting |= set(frozen.claims) - frozen.reasons.keys()
 
 
-def _secure_all(
-    connection: Connection,
-    volumes: Mapping[Ref, _Volume],
-    taken: _Taken,
-    snapshot_set: str,
-    settings: VolumeSettings,
+def _records(
+    volumes: Mapping[Ref, _Volume], taken: _Taken, snapshot_set: str, settings: VolumeSettings
 ) -> dict[Ref, SnapshotRecord]:
     """The records of the usable snapshots; those that are not sound fail after all."""
-
-    def secure(ref: Ref) -> SnapshotRecord | str:
-        volume, snapshot = volumes[ref], taken.usable[ref]
+    records = {}
+    for ref, (snapshot, content) in taken.usable.items():
+        volume = volumes[ref]
         try:
-            content = _secure(connection, snapshot)
+            records[ref] = record_of(
+                volume.claim,
+                volume.volume,
+                volume.storage_class,
+                snapshot,
+                content.result(),
+                stateful_sets=volume.stateful_sets,
+                snapshot_set=snapshot_set,
+                settings=settings,
+                hooks=taken.hooks.get(ref, Hooks()),
+            )
         except (ApiError, CannotCaptureError) as error:
-            return f"its snapshot cannot be relied on: {error}"
-        return record_of(
-            volume.claim,
-            volume.volume,
-            volume.storage_class,
-            snapshot,
-            content,
-            snapshot_set=snapshot_set,
-            settings=settings,
-            hooks=taken.hooks.get(ref, Hooks()),
-        )
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        secured = dict(zip(taken.usable, pool.map(secure, taken.usable), strict=True))
-    taken.failed |= {ref: reason for ref, reason in secured.items() if isinstance(reason, str)}
-    return {ref: record for ref, record in secured.items() if not isinstance(record, str)}
-
-
-def _secure(connection: Connection, snapshot: Body) -> Body:
-    """Check that a snapshot is sound, and keep its data when its object goes; gives its content.
-
-    Raises ``ApiError`` and ``CannotCaptureError``.
-    """
-    name = snapshot["status"].get("boundVolumeSnapshotContentName") or ""
-    path = object_path(CONTENTS, "", name)
-    content: Body = connection.json("GET", path)
-    reason = unsound(snapshot, content)
-    if reason:
-        raise CannotCaptureError(reason)
-    # Otherwise deleting the VolumeSnapshot, or its namespace, deletes the data.
-    if content["spec"]["deletionPolicy"] != "Retain":
-        patch = orjson.dumps({"spec": {"deletionPolicy": "Retain"}})
-        content = connection.json("PATCH", path, body=patch, content_type=MERGE)
-    return content
+            taken.failed[ref] = f"its snapshot cannot be relied on: {error}"
+    return records
 
 
 def _take_back(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import orjson
 
 from gitops_dr.cluster.apply import create, get
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
-from gitops_dr.engine.snapshots import LOOK_AGAIN
+from gitops_dr.engine.snapshots import LOOK_AGAIN, listed
 from gitops_dr.errors import ClusterError
 from gitops_dr.events import Emit, Waiting
-from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.model import Body, Outcome, Ref, Resource, Result
 from gitops_dr.volumes.remedies import remedy
 from gitops_dr.volumes.restore import source_lost
 
@@ -116,17 +117,52 @@ def await_bound(connection: Connection, ref: Ref, timeout: float, emit: Emit) ->
 
 def why_pending(connection: Connection, ref: Ref) -> str:
     """The newest warning about a claim, on one line; empty if none can be had."""
-    selector = f"involvedObject.kind={CLAIMS.kind},involvedObject.name={ref.name},type=Warning"
     try:
-        found = connection.json(
-            "GET", f"/api/v1/namespaces/{ref.namespace}/events", query={"fieldSelector": selector}
-        )
+        return _warnings(connection, ref.namespace, ref.name).get(ref.name, "")
     except ApiError:
         return ""
-    events: list[dict[str, Any]] = found.get("items") or []
-    newest = max(events, key=_when) if events else {}
-    return " ".join(str(newest.get("message") or "").split())
 
 
-def _when(event: dict[str, Any]) -> str:
+def with_words(connection: Connection, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Outcomes, of which those of claims without a volume also say why, and what helps.
+
+    The others stay as they are. One request a namespace; none any more once one has failed.
+    """
+    said: dict[str, Mapping[str, str]] = {}
+    answers = True
+    for outcome in outcomes:
+        ref = outcome.ref
+        if ref.group_kind != CLAIMS.group_kind or outcome.result is not Result.UNREADY:
+            yield outcome
+            continue
+        if answers and ref.namespace not in said:
+            try:
+                said[ref.namespace] = _warnings(connection, ref.namespace)
+            except ApiError:
+                # The outcome stands without it, and each further one could take minutes to fail.
+                answers = False
+        message = said.get(ref.namespace, {}).get(ref.name, "")
+        told = [f"{outcome.reason}: {message}" if message else outcome.reason, remedy(message)]
+        yield replace(outcome, reason="; ".join(filter(None, told)))
+
+
+def _warnings(connection: Connection, namespace: str, name: str = "") -> dict[str, str]:
+    """The newest warning about each claim of a namespace, or of one, on one line, by name.
+
+    Raises ``ApiError``.
+    """
+    selector = f"involvedObject.kind={CLAIMS.kind},type=Warning"
+    if name:
+        selector += f",involvedObject.name={name}"
+    path = f"/api/v1/namespaces/{namespace}/events"
+    events = listed(connection, path, {"fieldSelector": selector})
+    return {
+        str((event.get("involvedObject") or {}).get("name")): " ".join(
+            str(event.get("message") or "").split()
+        )
+        for event in sorted(events, key=_when)
+    }
+
+
+def _when(event: Body) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")

@@ -59,6 +59,10 @@ class Contents(MutableMapping[str, bytes]):
         self._room -= len(data)
         self._held[name] = data if self._room >= 0 else self._on_disk(data)
 
+    def hold(self, name: str, data: bytes) -> None:
+        """Keep it in memory whatever there is already: a plain Secret never goes to the disk."""
+        self._held[name] = data
+
     def _on_disk(self, data: bytes) -> int:
         try:
             self._disk = self._disk or _Disk()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.desired.authored import NOTHING, Rendering
-from gitops_dr.desired.target import IDENTITY, Target, desired
+from gitops_dr.desired.target import IDENTITY, Target
+from gitops_dr.desired.target_state import OWN
 from gitops_dr.drift.compare import Comparison, compare, unlike
 from gitops_dr.engine.authored import with_rendered, without_unseen
 from gitops_dr.engine.authors import with_authors
@@ -21,6 +22,9 @@ from gitops_dr.engine.autoscaled import keep_recorded_scale
 from gitops_dr.engine.explain import Explainer
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.recorded import Recorded, Tree, read_state
+from gitops_dr.engine.remembered import read_remembered
+from gitops_dr.engine.sealing import SECRET
+from gitops_dr.engine.targeted import targeted
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Body, Difference, Gap, Identity, Omission, Presence, Ref, State
@@ -38,6 +42,11 @@ class Examined:
     """How many objects are the same in both."""
     omissions: tuple[Omission, ...] = ()
     """What the comparison leaves out because a rule says so."""
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Patches of the target that are about no object, one line each."""
+        return self.recorded.rewriter.unmatched()
 
     @property
     def unreadable(self) -> tuple[Gap, ...]:
@@ -64,7 +73,8 @@ def examine(
     tells whether it does.
     Raises ``ClusterError`` and ``RepositoryError`` as its parts do.
     """
-    observation = look(connection, identity, tree, rendering=rendering, emit=emit)
+    wanted = replace(rendering, manifests=(*rendering.manifests, *target.manifests))
+    observation = look(connection, identity, tree, rendering=wanted, emit=emit)
     return held_against(
         connection,
         observation,
@@ -109,6 +119,8 @@ def look(
         recorded=recorded,
         authors=True,
         keep=rendering.names(),
+        remembered=read_remembered(tree.repo, tree.prefix),
+        secrets=tree.sealing if tree.sealing.is_wanted else None,
         emit=emit,
     )
 
@@ -129,19 +141,38 @@ def held_against(
     emit(PhaseStarted("compare"))
     recorded = read_state(tree, observation.state)
     recorded, hooks = with_rendered(recorded, observation, rendering)
+    recorded, not_there = targeted(recorded, target, observation.resources)
     recorded, unseen = without_unseen(recorded, observation)
     observation = keep_recorded_scale(observation, recorded)
-    wanted = desired(recorded.state, target)
-    comparison = compare(wanted, observation.state)
+    wanted = recorded.state
+    comparison = _told_apart(compare(wanted, observation.state), recorded)
+    own = {omission.ref for omission in not_there if omission.rule == OWN}
+    if own:
+        unmanaged = tuple(ref for ref in comparison.unmanaged if ref not in own)
+        comparison = replace(comparison, unmanaged=unmanaged)
     explainer = Explainer(
         connection, recorded, wanted, observation, trusted=trusted, server=server, emit=emit
     )
     found = _explained(comparison, explainer, trusted)
     modified = sum(difference.presence is Presence.MODIFIED for difference in found)
     equal = comparison.equal + len(comparison.modified) - modified
-    omissions = tuple(sorted({*observation.state.omissions, *hooks, *unseen}))
+    omissions = tuple(sorted({*observation.state.omissions, *hooks, *unseen, *not_there}))
     emit(PhaseEnded("compare", time.monotonic() - started, len(wanted.entries)))
     return Examined(recorded, wanted, observation, found, equal, omissions)
+
+
+def _told_apart(comparison: Comparison, recorded: Recorded) -> Comparison:
+    """The same, but of what could not be opened nobody says that it differs."""
+    closed = {
+        ref: recorded.unopened[ref] for ref in comparison.modified if ref in recorded.unopened
+    }
+    if not closed:
+        return comparison
+    return replace(
+        comparison,
+        modified=tuple(ref for ref in comparison.modified if ref not in closed),
+        unknown=tuple(sorted([*comparison.unknown, *closed.items()])),
+    )
 
 
 def _explained(
@@ -164,7 +195,10 @@ def _explained(
         data = observation.bodies.get(live[ref].fingerprint)
         # A body that the caller of observe already has lies in Git, under another object's path.
         if data is None:
-            data = explainer.recorded.tree.blob(live[ref].fingerprint)
+            tree = explainer.recorded.tree
+            if ref.group_kind == SECRET:
+                return tree.manifest(live[ref].path, live[ref].fingerprint) or {}
+            data = tree.blob(live[ref].fingerprint)
         return parse(data, str(ref))
 
     found = chain(unlike(comparison, paths), explainer.modified(comparison, live_body))

@@ -20,8 +20,11 @@ from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.engine.act import Act, act
 from gitops_dr.engine.aims import Aim, whole
 from gitops_dr.engine.awaiting import Awaiting
+from gitops_dr.engine.claims import with_words
 from gitops_dr.engine.owners import relink
-from gitops_dr.engine.watchers import Seen, start_watchers
+from gitops_dr.engine.refusals import too_early
+from gitops_dr.engine.unready import with_causes
+from gitops_dr.engine.watchers import Seen, look, start_watchers
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
 from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
 from gitops_dr.planning.tiers import stage
@@ -41,6 +44,11 @@ _LAST_RETRY = 2.0
 
 _LOOK_EVERY = 0.25
 """Seconds between two looks for what is late; there may be thousands."""
+
+
+_NO_POD_WITHOUT = frozenset({("", "PersistentVolumeClaim")})
+"""Without these a pod stays Pending, however long one waits.
+https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,7 @@ class _Run:
         self._startable: list[tuple[int, Ref]] = []
         self._later: list[tuple[float, int, Ref]] = []
         self._attempts: dict[Ref, tuple[int, float]] = {}
+        self._perhaps_done: set[Ref] = set()
         self._ownerless: list[Ref] = []
         self._in_flight = 0
         self._looked_for_late_ones = 0.0
@@ -153,12 +162,16 @@ class _Run:
                 self._take_messages()
                 self._give_up_on_the_late()
             self._link_owners_that_came_later()
+            self._look_once_more()
         finally:
             self._stop.set()
             workers.shutdown(wait=False, cancel_futures=True)
             for watcher in watchers:
                 watcher.join(timeout=0)
-        return tuple(self._final(self._progress.outcomes[step.ref]) for step in self._steps)
+        verdict, outcomes = self._progress.awaiting.verdict, self._progress.outcomes
+        verdicts = [verdict(outcomes[step.ref]) for step in self._steps]
+        told = with_causes(self._connection, with_words(self._connection, verdicts))
+        return tuple(map(self._final, told))
 
     def _goes_on(self) -> bool:
         if len(self._progress.outcomes) < len(self._steps):
@@ -204,6 +217,8 @@ class _Run:
                 reason = f"needs {ref} ({need.why}), which {what}"
                 self._end(Outcome(step.ref, step.action, Result.BLOCKED, reason))
             elif no_longer_awaited or not need.ready:
+                if not there and ref.group_kind in _NO_POD_WITHOUT:
+                    progress.awaiting.doubt(step.ref, f"{ref}, which it needs, did not come")
                 self._open_needs[step.ref].discard(ref)
                 if not self._open_needs[step.ref]:
                     self._make_startable(step.ref)
@@ -238,22 +253,30 @@ class _Run:
             refs.append(heapq.heappop(self._startable)[1])
         for ref, body in self._load(refs) if refs else ():
             self._in_flight += 1
-            workers.submit(self._work, self._in_plan[ref], body)
+            workers.submit(self._work, self._in_plan[ref], body, ref in self._perhaps_done)
 
-    def _work(self, step: Step, body: Body) -> None:
+    def _work(self, step: Step, body: Body, look_first: bool) -> None:  # noqa: FBT001
         """Runs in a worker's thread."""
         if self._stop.is_set():
             return
         try:
-            self._inbox.put(self._attempt(step, body))
+            self._inbox.put(self._attempt(step, body, look_first=look_first))
         except Exception as error:  # noqa: BLE001 - one step that breaks us must not stop the others
             reason = f"{type(error).__name__}: {error}"
             failed = Outcome(step.ref, step.action, Result.FAILED, reason)
             self._inbox.put(_Acted(step, Act(failed)))
 
-    def _attempt(self, step: Step, body: Body) -> _Acted:
+    def _attempt(self, step: Step, body: Body, *, look_first: bool) -> _Acted:
         resource = replace(self._resources[step.ref.group_kind], version=step.version)
-        result = act(self._connection, step, resource, body, self._find_uid, aim=self._aim)
+        result = act(
+            self._connection,
+            step,
+            resource,
+            body,
+            self._find_uid,
+            aim=self._aim,
+            look_first=look_first,
+        )
         if result.stored is None or not awaited(step.ref.group_kind):
             return _Acted(step, result)
         try:
@@ -278,17 +301,34 @@ class _Run:
         return str(found["metadata"].get("uid", ""))
 
     def _link_owners_that_came_later(self) -> None:
-        """Claims come before what owns them, and so does one side of a cycle."""
+        """Claims come before what owns them, and so does one side of a cycle.
+
+        To link twice is to link once, so what passes is tried again without looking.
+        """
+        deadline = time.monotonic() + min(_PATIENCE, self._timeout)
         for ref, body in self._load(self._ownerless) if self._ownerless else ():
             resource = replace(self._resources[ref.group_kind], version=self._in_plan[ref].version)
             try:
-                relink(self._connection, ref, resource, body, self._find_uid)
+                self._link(ref, resource, body, deadline)
             except ApiError as error:
                 outcome = self._progress.outcomes[ref]
                 reason = f"made, but not linked to its owner: {error.message}"
                 failed = replace(outcome, result=Result.FAILED, reason=reason)
                 self._progress.outcomes[ref] = failed
                 self._emit(StepEnded(failed))
+
+    def _link(self, ref: Ref, resource: Resource, body: Body, deadline: float) -> None:
+        pause = _FIRST_RETRY
+        while True:
+            try:
+                relink(self._connection, ref, resource, body, self._find_uid)
+            except ApiError as error:
+                if not too_early(error) or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(pause)
+            pause = min(_LAST_RETRY, 2 * pause)
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -315,6 +355,8 @@ class _Run:
     def _acted(self, message: _Acted) -> None:
         step, result, readiness = message.step, message.act, message.readiness
         now = time.monotonic()
+        if result.perhaps_done:
+            self._perhaps_done.add(step.ref)
         if result.too_early:
             count, first = self._attempts.get(step.ref, (0, now))
             if now - first < min(_PATIENCE, self._timeout):
@@ -360,12 +402,23 @@ class _Run:
         for ref in self._progress.awaiting.give_up(now):
             self._settle(ref)
 
+    def _look_once_more(self) -> None:
+        """Read what is not ready itself: a watch that was stuck has not seen what became of it."""
+        refs = set(self._progress.awaiting.given_up())
+        kinds = sorted({ref.group_kind for ref in refs})
+        look(
+            self._connection,
+            [self._resources[kind] for kind in kinds],
+            refs,
+            judge=self._judge,
+            tell=self._seen,
+        )
+
     def _say_what_is_awaited(self) -> None:
         if found := self._progress.awaiting.first(time.monotonic()):
             self._emit(Waiting(*found))
 
-    def _final(self, outcome: Outcome) -> Outcome:
-        final = self._progress.awaiting.verdict(outcome)
-        if final != outcome:
+    def _final(self, final: Outcome) -> Outcome:
+        if final != self._progress.outcomes[final.ref]:
             self._emit(StepEnded(final))
         return final

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 
 from gitops_dr.cluster.apply import create, get, merge, patch
 from gitops_dr.cluster.connect import ApiError, Connection
@@ -21,6 +22,8 @@ from gitops_dr.volumes.restore import CONTENT, SNAPSHOT, Restoration, contains
 
 # https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controller/controller.go
 _AS_SOURCE = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
+_ASKED = "gitops-dr.dev/asked-again"
+"""Annotation on a content: when it was; any change makes its controller look at it."""
 _GOES_WITHIN = 10.0
 """Seconds within which a snapshot that nothing holds any more goes."""
 _RESOURCES: Mapping[tuple[str, str], Resource] = {CONTENT: CONTENTS, SNAPSHOT: SNAPSHOTS}
@@ -50,19 +53,31 @@ def import_snapshot(connection: Connection, made: Restoration) -> Ref:
                     f"{ref}: exists and differs from what would restore {made.claim}",
                     hint="if nothing uses it, delete it and run the same command again",
                 ) from error
-            free_content(connection, ref, live)
+            revive(connection, ref, live)
     return sources(made)[-1]
 
 
-def free_content(connection: Connection, ref: Ref, live: Body) -> None:
-    """Let a content of ours be bound again if the VolumeSnapshot that it was bound to is gone.
+def revive(connection: Connection, ref: Ref, live: Body) -> None:
+    """Let what an earlier run has brought in be of use again; nothing for a VolumeSnapshot.
+
+    A content that had an error is looked at again at once, and not once its controller has waited
+    for the longest time it knows. One whose VolumeSnapshot is gone is let go. Raises ``ApiError``.
+    """
+    if ref.group_kind != CONTENT:
+        return
+    if (live.get("status") or {}).get("error"):
+        metadata = {"name": ref.name, "annotations": {_ASKED: datetime.now(UTC).isoformat()}}
+        merge(connection, CONTENTS, {"metadata": metadata})
+    _free(connection, ref, live["spec"].get("volumeSnapshotRef") or {})
+
+
+def _free(connection: Connection, ref: Ref, told: Mapping[str, str]) -> None:
+    """Let a content be bound again if the VolumeSnapshot that it was bound to is gone.
 
     It outlives its VolumeSnapshot, which goes with its namespace, and remembers its UID; another
-    one of the same name would be refused: "is bound to a different snapshot". Does nothing for
-    other kinds. Raises ``ApiError``.
+    one of the same name would be refused: "is bound to a different snapshot".
     """
-    told = live["spec"].get("volumeSnapshotRef") or {}
-    if ref.group_kind != CONTENT or not told.get("uid"):
+    if not told.get("uid"):
         return
     try:
         snapshot = get(connection, SNAPSHOTS, told["namespace"], told["name"])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -18,7 +19,17 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import Discovery, discover
 from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
 from gitops_dr.desired.recovery import has_images, images_of
+from gitops_dr.desired.secret_records import ExternalSecret
 from gitops_dr.engine.contents import Contents
+from gitops_dr.engine.remembered import Remembered, key_of
+from gitops_dr.engine.sealing import (
+    CANNOT_TELL,
+    KEPT,
+    NO_RECIPIENTS,
+    SECRET,
+    Sealing,
+    has_values,
+)
 from gitops_dr.errors import ManifestError
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.emit import canonical
@@ -36,6 +47,7 @@ from gitops_dr.rules.relations import (
     orphans,
 )
 from gitops_dr.rules.rows import Omit
+from gitops_dr.secrets.policy import VALUES, Policy, rows
 from gitops_dr.volumes.started_empty import has_note
 
 Fingerprint = Callable[[bytes], str]
@@ -82,6 +94,10 @@ class Observation:
     managed: Mapping[Ref, bytes] = field(default_factory=dict)
     """``metadata.managedFields`` as JSON, where it was asked for, of the objects whose fingerprints
     the caller did not know."""
+    hmacs: Mapping[Ref, str] = field(default_factory=dict)
+    """By what each Secret of the State is known again."""
+    external: Mapping[Ref, ExternalSecret] = field(default_factory=dict)
+    """Secrets whose values come back from elsewhere."""
 
 
 @dataclass(slots=True)
@@ -107,6 +123,8 @@ class _Gathering:
     started_empty: set[Ref] = field(default_factory=set)
     """Claims with a note that a rebuild made them without their data."""
     managed: dict[Ref, bytes] = field(default_factory=dict)
+    hmacs: dict[Ref, str] = field(default_factory=dict)
+    external: dict[Ref, ExternalSecret] = field(default_factory=dict)
 
 
 @contextmanager
@@ -133,6 +151,8 @@ def observe(
     exact: bool = False,
     authors: bool = False,
     keep: Callable[[Ref], bool] = lambda _ref: False,
+    remembered: Remembered | None = None,
+    secrets: Sealing | None = None,
     emit: Emit = silent,
 ) -> Observation:
     """Read the whole cluster that ``identity`` names.
@@ -141,9 +161,11 @@ def observe(
     and kind in which built-ins should be read while it is served (Git's). ``recorded``: the kinds
     that Git knows. ``exact``: take all lists at one resourceVersion. ``authors``: keep beside the
     bodies the managedFields, which say who wrote them. ``keep``: of which objects to keep all that,
-    whatever their fingerprints are. A kind that cannot be listed is a gap, and so is a recorded one
-    that is not served although nobody took it away; raises
-    ``ClusterError`` only if the cluster cannot be reached or identified.
+    whatever their fingerprints are. ``remembered``: by what objects with known fingerprints are
+    known again; what else there is to remember is added. ``secrets``: how Secrets are read; without
+    it only their metadata is, to name them. A kind that cannot be listed is a gap, and
+    so is a recorded one that is not served although nobody took it away; raises ``ClusterError``
+    only if the cluster cannot be reached or identified.
     """
     started = time.monotonic()
     emit(PhaseStarted("observe"))
@@ -158,6 +180,8 @@ def observe(
         namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
         authors=authors,
         keep=keep,
+        remembered=remembered,
+        secrets=secrets,
         into=gathering,
     )
     revision = identity.revision if exact else ""
@@ -169,7 +193,10 @@ def observe(
         reader.take(page)
     chosen = first + _at_storage_version(rest, discovery, gathering.storage_versions)
     requests = [
-        ListRequest(r, metadata_only=rules_for(*r.group_kind).metadata_suffices)
+        ListRequest(
+            r,
+            metadata_only=r.group_kind == SECRET and secrets is None,
+        )
         for r in chosen[len(first) :]
     ]
     finished = len(first)
@@ -184,7 +211,11 @@ def observe(
 
     state = State(
         entries=gathering.entries,
-        omissions=tuple(sorted([*gathering.omissions, *_standing(chosen, discovery)])),
+        omissions=tuple(
+            sorted(
+                {*gathering.omissions, *_standing(chosen, discovery, secrets=secrets is not None)}
+            )
+        ),
         gaps=tuple(sorted(set(gathering.gaps))),
         unlisted=frozenset(gathering.accounted)
         | (gathering.held.keys() - gathering.entries.keys()),
@@ -202,6 +233,8 @@ def observe(
         generated=generated_kinds(gathering.facts.owner_of, gathering.entries.keys()),
         started_empty=frozenset(gathering.started_empty),
         managed=gathering.managed,
+        hmacs=gathering.hmacs,
+        external=gathering.external,
     )
 
 
@@ -215,13 +248,20 @@ class _Reader:
     namespaced: frozenset[tuple[str, str]]
     authors: bool
     keep: Callable[[Ref], bool]
+    remembered: Remembered | None
+    secrets: Sealing | None
     into: _Gathering
 
     def take(self, page: Page) -> None:
         resource = page.resource
         if page.error is not None:
-            gap = Gap(Ref(resource.group, resource.kind, "", ANY), page.error.message)
-            self.into.gaps.append(gap)
+            every = Ref(resource.group, resource.kind, "", ANY)
+            if resource.group_kind == SECRET and self.secrets is None and page.error.status == 403:
+                # None would come into Git: whoever is not let near them lacks nothing but names.
+                reason = f"{NO_RECIPIENTS.because} Nor may their names be listed."
+                self.into.omissions.append(Omission(every, NO_RECIPIENTS.row_id, reason))
+                return
+            self.into.gaps.append(Gap(every, page.error.message))
             return
         if page.torn:
             self.into.torn.add(_kind_name(resource))
@@ -247,6 +287,9 @@ class _Reader:
             if row.omit is Omit.BY_NAME:
                 self.into.omissions.append(Omission(ref, row.id, row.because))
             return
+        if ref.group_kind == SECRET and not self._belongs_in_git(ref, body):
+            self.into.accounted.add(ref)
+            return
         if "ownerReferences" in body["metadata"]:
             owner = controller_owner(ref, body, self.namespaced)
             if owner is not None:
@@ -255,27 +298,73 @@ class _Reader:
                 return
         self._keep(ref, resource, body)
 
+    def _belongs_in_git(self, ref: Ref, body: Body) -> bool:
+        """Whether policy lets a Secret into Git; one that it leaves out is accounted for."""
+        decision = self.secrets.decide(ref, body) if self.secrets else NO_RECIPIENTS
+        if self.secrets is not None and not self.secrets.can_tell:
+            self.into.gaps.append(Gap(Ref(*SECRET, "", ANY), CANNOT_TELL))
+            return False
+        if decision.exported_empty:
+            for key in VALUES:
+                body.pop(key, None)
+            return True
+        if decision.policy in KEPT:
+            return True
+        if decision.policy is Policy.EXTERNAL:
+            keys = tuple(sorted(body.get("data") or ()))
+            self.into.external[ref] = ExternalSecret(decision.policy, keys)
+        named = Ref(*SECRET, "", ANY) if decision.quietly else ref
+        self.into.omissions.append(Omission(named, decision.row_id, decision.because))
+        return False
+
     def _keep(self, ref: Ref, resource: Resource, body: Body) -> None:
         managed = body["metadata"].get("managedFields") if self.authors else None
         rules_for(ref.group, ref.kind).clean(body)
         apply_autoscaler(ref, body, self.into.facts)
         if has_images(ref.group_kind):
             self.into.images |= images_of(ref, body)
+        if ref.group_kind == SECRET and self.secrets is not None and has_values(body):
+            self._keep_secret(ref, resource, body, managed)
+            return
+        remembered = self.remembered
+        key = None if remembered is None else key_of(body)
+        fingerprint = None if remembered is None else remembered[key]
+        if fingerprint is None or fingerprint not in self.known or self.keep(ref):
+            try:
+                data = canonical(body)
+            except ManifestError as error:
+                self.into.gaps.append(Gap(ref, error.problem))
+                return
+            fingerprint = self.fingerprint(data)
+            if remembered is not None:
+                remembered.add(key, fingerprint)
+            if fingerprint not in self.known or self.keep(ref):
+                self.into.bodies[fingerprint] = data
+                self._keep_managed(ref, managed)
+        path = manifest_path(ref, resource.plural)
+        self.into.entries[ref] = Entry(fingerprint, path, resource.version)
+
+    def _keep_secret(self, ref: Ref, resource: Resource, body: Body, managed: Any) -> None:
+        assert self.secrets is not None  # noqa: S101 - else none is kept
         try:
             data = canonical(body)
         except ManifestError as error:
             self.into.gaps.append(Gap(ref, error.problem))
             return
-        fingerprint = self.fingerprint(data)
+        mac = self.into.hmacs[ref] = self.secrets.hmac(ref, data)
+        fingerprint = self.secrets.fingerprint(mac)
+        if fingerprint not in self.known or self.keep(ref):
+            self.into.bodies.hold(fingerprint, data)
+            self._keep_managed(ref, managed)
         path = manifest_path(ref, resource.plural)
         self.into.entries[ref] = Entry(fingerprint, path, resource.version)
-        if fingerprint not in self.known or self.keep(ref):
-            self.into.bodies[fingerprint] = data
-            if managed:
-                # Decoded they would take ten times the room, and much may differ. Those of a status
-                # that is nested beyond measure cannot be written, and its author stays unknown.
-                with suppress(orjson.JSONEncodeError):
-                    self.into.managed[ref] = orjson.dumps(managed)
+
+    def _keep_managed(self, ref: Ref, managed: Any) -> None:
+        if managed:
+            # Decoded they would take ten times the room, and much may differ. Those of a status
+            # that is nested beyond measure cannot be written, and its author stays unknown.
+            with suppress(orjson.JSONEncodeError):
+                self.into.managed[ref] = orjson.dumps(managed)
 
     def _note(self, ref: Ref, body: Body) -> None:
         kind = ref.group_kind
@@ -411,9 +500,13 @@ def _unserved(
     return found
 
 
-def _standing(chosen: Iterable[Resource], discovery: Discovery) -> Iterable[Omission]:
+def _standing(
+    chosen: Iterable[Resource], discovery: Discovery, *, secrets: bool
+) -> Iterable[Omission]:
     """The rules that leave something out by themselves, for every kind that is served."""
     yield generated_omission()
+    if secrets:
+        yield from quiet_omissions()
     yield from common_omissions()
     for resource in chosen:
         yield from standing_omissions(*resource.group_kind)
@@ -422,6 +515,12 @@ def _standing(chosen: Iterable[Resource], discovery: Discovery) -> Iterable[Omis
             yield from standing_omissions(*key)
         elif "list" in served[0].verbs and "create" not in served[0].verbs:
             yield Omission(Ref(*key, "", ANY), "read-only", "Its API lets nobody create one.")
+
+
+def quiet_omissions() -> Iterable[Omission]:
+    """Account for what policies leave out of Secrets without naming them, be there any or not."""
+    every = Ref(*SECRET, "", ANY)
+    return (Omission(every, row.id, row.because) for row in rows() if row.quietly)
 
 
 def _kinds(chosen: Iterable[Resource], state: State) -> tuple[Kind, ...]:

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover, identify
+from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.difference import Examined, examine
+from gitops_dr.engine.keyed import with_secrets
+from gitops_dr.engine.lost_points import refuse_lost_points, tell_lost_points
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.preflight import CRD, Preflight
@@ -24,13 +27,16 @@ from gitops_dr.engine.restoring import (
     read_records,
     restored,
 )
+from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
-from gitops_dr.model import Body, Difference, Plan, Presence, Ref, Resource, State
+from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State
 from gitops_dr.planning.facts import ObjectFacts, collect
 from gitops_dr.planning.plan import digest, make_plan
+from gitops_dr.planning.saved import SavedPlan, describe
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
 from gitops_dr.repository.history import commit_info
+from gitops_dr.repository.trust import Trust
 from gitops_dr.results import Goal, Planned
 
 
@@ -49,8 +55,11 @@ class Prepared:
     """How the claims of the plan come back with their data."""
     trusted: frozenset[str]
     """Field managers that are trusted beside Kubernetes' own controllers."""
+    trust: Trust
+    """Whose commits may be read."""
     aim: Aim
     """What objects that are there and differ are to become."""
+    target: Target = IDENTITY
 
     def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
         """Manifests as they must be created, one at a time, in the order asked."""
@@ -66,20 +75,33 @@ def prepare(
     *,
     at: str | None = None,
     intent: Intent = EVERYTHING,
+    target: str | None = None,
+    refuse_rewritten: bool = False,
     emit: Emit = silent,
 ) -> Prepared:
     """Plan how the cluster that is reached becomes what the commit ``at`` says.
 
+    ``target``: what it says for that target, whose cluster it then must be.
+
+    ``refuse_rewritten``: a history that has lost recovery points is refused and not only told.
     Raises ``RepositoryError`` if that commit has no export of the cluster, ``UsageError`` if the
     intent names something that it does not hold, and as its parts do.
     """
     opened = open_repo(where, emit)
-    tree = read_point(opened, at)
-    connection = open_cluster(where, opened.settings)
+    if refuse_rewritten:
+        refuse_lost_points(opened)
+    aimed = read_target(opened, where, target, emit=emit)
+    if target is None:
+        connection = open_cluster(where, opened.settings)
+    else:
+        connection = open_target(where, opened, aimed)
+    tell_lost_points(opened, connection, emit)
+    tree = with_secrets(opened, where, read_point(opened, at), connection, emit=emit)
     identity = identify(connection)
+    refuse_another(aimed, tree, identity, emit)
     trusted = opened.settings.trusted_managers
-    examined = examine(connection, identity, tree, trusted=trusted, emit=emit)
-    return prepare_from(opened, connection, examined, intent=intent, emit=emit)
+    examined = examine(connection, identity, tree, target=aimed, trusted=trusted, emit=emit)
+    return prepare_from(opened, connection, examined, intent=intent, target=aimed, emit=emit)
 
 
 def prepare_from(
@@ -88,6 +110,7 @@ def prepare_from(
     examined: Examined,
     *,
     intent: Intent = EVERYTHING,
+    target: Target = IDENTITY,
     emit: Emit = silent,
 ) -> Prepared:
     """Plan as :func:`prepare` does, from a comparison that is made already, or a part of one."""
@@ -127,7 +150,7 @@ def prepare_from(
         ],
         facts,
         replace(intent, may_be_empty=restoring.empty),
-        refused={**preflight.refusals(), **restoring.skipped},
+        refused={**preflight.refusals(), **restoring.skipped, **examined.recorded.unopened},
         started_empty=sorted(_started_empty(examined) & chosen),
     )
     emit(PhaseEnded("plan", time.monotonic() - started, len(plan.steps)))
@@ -140,13 +163,24 @@ def prepare_from(
         committed=commit_info(tree.repo, tree.commit).time,
         asked=datetime.now(UTC),
     )
+    configuration = " ".join(filter(None, (opened.configuration, target.version)))
+    saved = SavedPlan(
+        cluster=opened.settings.name,
+        commit=tree.commit,
+        configuration=configuration,
+        target=identity.uid,
+        digest=digest(plan, tree.commit, identity.uid, configuration),
+        intent=intent,
+        steps=describe(plan),
+    )
     planned = Planned(
         goal=goal,
-        plan=replace(plan, notes=(*plan.notes, *restoring.notes)),
-        digest=digest(plan, tree.commit, identity.uid),
+        plan=replace(plan, notes=(*plan.notes, *restoring.notes, *examined.idle)),
+        digest=saved.digest,
+        saved=saved,
         equal=examined.equal,
-        gaps=(*plan.gaps, *examined.unreadable),
-        blocked=restoring.blocked,
+        gaps=(*plan.gaps, *examined.unreadable, *_not_brought(examined, plan, intent)),
+        blocked=(*restoring.blocked, *_closed(examined, chosen, intent)),
         restored=tuple(restoring.records[ref] for ref in sorted(restoring.records)),
     )
     trusted = opened.settings.trusted_managers
@@ -158,7 +192,9 @@ def prepare_from(
         chosen,
         restoring,
         trusted,
+        opened.trust,
         Aims(connection, examined, trusted=trusted, exported=False),
+        target,
     )
 
 
@@ -173,18 +209,45 @@ def _restored(
 ) -> Restored:
     """How the missing claims come back; what ever had a snapshot is known from today's tree too."""
     missing = [d.ref for d in examined.differences if d.presence is Presence.MISSING]
-    tree = examined.recorded.tree
+    tree, rewriter = examined.recorded.tree, examined.recorded.rewriter
     today = read_tree(opened.repo, opened.head, opened.settings.prefix)
     return restored(
         connection,
         examined.recorded,
         [ref for ref in missing if ref in chosen],
         settings=opened.settings.volumes,
-        ever=read_records(tree).keys() | read_records(today).keys(),
+        ever=rewriter.records({**read_records(tree), **read_records(today)}).keys(),
         gone=read_pruned_handles(today),
         accept_empty=accept_empty,
         target_uid=target_uid,
     )
+
+
+def _closed(examined: Examined, chosen: frozenset[Ref], intent: Intent) -> list[Gap]:
+    """The Secrets that cannot be opened, unless the person does without them."""
+    if intent.without_secrets:
+        return []
+    unopened = examined.recorded.unopened
+    return [Gap(ref, unopened[ref]) for ref in sorted(chosen & unopened.keys())]
+
+
+def _not_brought(examined: Examined, plan: Plan, intent: Intent) -> list[Gap]:
+    """The Secrets whose values come from elsewhere, and have not come to the target yet."""
+    if intent.selection:
+        return []
+    told = {gap.ref for gap in plan.gaps}
+    there = examined.observation.external
+    gaps = []
+    rewriter = examined.recorded.rewriter
+    for source, recorded in sorted(examined.recorded.tree.sealing.records.external.items()):
+        ref = rewriter.ref(source)
+        if ref is None or ref in examined.desired.entries:
+            continue
+        keys = sorted(set(recorded.keys) - set(there[ref].keys if ref in there else ()))
+        if ref not in told and (keys or ref not in there):
+            of = f" (keys: {', '.join(keys)})" if keys else ""
+            gaps.append(Gap(ref, f"comes from elsewhere, and has not come{of}"))
+    return gaps
 
 
 def _with_sources(wanted: State, restoring: Restored) -> State:

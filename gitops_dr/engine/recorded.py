@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from gitops_dr.desired.authored import Authored, read_authored
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, read_coverage, read_images
-from gitops_dr.errors import ManifestError, RepositoryError
+from gitops_dr.desired.target_state import Rewriter, rewriter_of_source
+from gitops_dr.engine.sealing import SECRET, SOPS, Sealing
+from gitops_dr.errors import GitOpsDRError, ManifestError, RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Body, Entry, Gap, Ref, State
@@ -35,6 +37,8 @@ class Tree:
     is_authored: Callable[[str], bool] = field(default=lambda _path: False, compare=False)
     """Whether people keep the file at a path for themselves, so that it need not be a manifest and
     lacks what an API server fills in."""
+    sealing: Sealing = field(default_factory=Sealing, compare=False)
+    """By what its Secrets are known, and opened."""
 
     @property
     def manifests(self) -> dict[str, str]:
@@ -44,6 +48,10 @@ class Tree:
     def blob(self, blob: str) -> bytes:
         """The bytes of one of its files, by blob id."""
         return next(data for _, data in read(self.repo, [blob]))
+
+    def manifest(self, path: str, blob: str) -> Body | None:
+        """The manifest in a file, plain if it can be opened; None if it holds something else."""
+        return _manifest(self, path, self.blob(blob))[0]
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Image to digests, as ``images.yaml`` records them; empty where there is none."""
@@ -63,24 +71,55 @@ class Recorded:
     """The blob that holds each object: the fingerprint, unless a person has edited the file."""
     rendered: Mapping[Ref, Authored] = field(default_factory=dict)
     """Objects that Helm or Kustomize rendered; they stand in no file of the commit."""
+    unopened: dict[Ref, str] = field(default_factory=dict)
+    """Objects whose sealed file could not be opened when it had to be, and why; so far."""
+    rewriter: Rewriter = field(default_factory=rewriter_of_source, compare=False)
+    """What the target makes of the source's objects; nothing, where the target is the source."""
+    sources: Mapping[Ref, Ref] = field(default_factory=dict)
+    """Of each object that is another at the target: which of the source's it is made from."""
 
     def is_authored(self, ref: Ref) -> bool:
         """Whether the manifest of an object lacks what an API server fills in."""
         return ref in self.rendered or self.tree.is_authored(self.state.entries[ref].path)
 
     def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
-        """Decoded manifests, one at a time, in the order asked."""
+        """Decoded manifests, one at a time, in the order asked.
+
+        Those that are sealed are plain, but for those that ``unopened`` then names.
+        """
         wanted = list(refs)
         in_files = [ref for ref in wanted if ref not in self.rendered]
         contents = read(self.tree.repo, [self.blob_of[ref] for ref in in_files])
         files = zip(in_files, contents, strict=True)
         for ref in wanted:
             if ref in self.rendered:
-                yield ref, self.rendered[ref].body
+                yield ref, self._at_target(ref, self.rendered[ref].body)
             else:
                 _, (_, data) = next(files)
-                yield ref, _parsed(self.tree, self.state.entries[ref].path, data) or {}
+                body, closed = _manifest(self.tree, self.state.entries[ref].path, data)
+                if closed:
+                    self.unopened[ref] = closed
+                yield ref, self._at_target(ref, body or {})
         next(files, None)
+
+    def _at_target(self, ref: Ref, body: Body) -> Body:
+        source = self.sources.get(ref)
+        return body if source is None else self.rewriter.rewrite(source, body)
+
+
+def _manifest(tree: Tree, path: str, data: bytes) -> tuple[Body | None, str]:
+    """The manifest in a file, plain if it can be opened; and the reason if it cannot.
+
+    Such a manifest is as it stands in Git, but for what belongs to SOPS.
+    """
+    body = _parsed(tree, path, data)
+    if body is None or SOPS not in body:
+        return body, ""
+    try:
+        return tree.sealing.opened(data, f"{tree.prefix}/{path}"), ""
+    except GitOpsDRError as error:
+        reason = f"{error} ({error.hint})" if error.hint else str(error)
+    return {key: value for key, value in body.items() if key != SOPS}, reason
 
 
 def _parsed(tree: Tree, path: str, data: bytes) -> Body | None:
@@ -99,15 +138,17 @@ def read_tree(
     prefix: str,
     *,
     is_authored: Callable[[str], bool] = lambda _path: False,
+    sealing: Sealing | None = None,
 ) -> Tree:
     """List a cluster's files at a commit; ``None`` stands for a repository without commits.
 
-    ``is_authored`` says of a path below ``prefix`` whether people keep that file for themselves.
+    ``is_authored`` says of a path below ``prefix`` whether people keep that file for themselves,
+    ``sealing`` opens its Secrets.
     Raises ``RepositoryError`` if something that is not a plain file is among them, or if the
     account of the export cannot be read.
     """
     files = blobs(repo, commit, prefix) if commit else {}
-    tree = Tree(repo, commit or "", prefix, files, None, is_authored)
+    tree = Tree(repo, commit or "", prefix, files, None, is_authored, sealing or Sealing())
     if COVERAGE not in tree.files:
         return tree
     coverage = read_coverage(tree.blob(tree.files[COVERAGE]), f"{prefix}/{COVERAGE}")
@@ -125,7 +166,8 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
     entries: dict[Ref, Entry] = {}
     blob_of: dict[Ref, str] = {}
     gaps: list[Gap] = []
-    unopened: list[tuple[str, str]] = []
+    unread: list[tuple[str, str]] = []
+    unopened: dict[Ref, str] = {}
 
     def add(ref: Ref, entry: Entry, blob: str) -> None:
         if ref in entries:
@@ -141,11 +183,12 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
         if known is not None and known[1].fingerprint == blob:
             add(*known, blob)
         else:
-            unopened.append((path, blob))
-    contents = read(tree.repo, [blob for _, blob in unopened])
-    for (path, blob), (_, data) in zip(unopened, contents, strict=True):
+            unread.append((path, blob))
+    contents = read(tree.repo, [blob for _, blob in unread])
+    for (path, blob), (_, data) in zip(unread, contents, strict=True):
+        told = tree.sealing.told(blob)
         try:
-            body = _parsed(tree, path, data)
+            body, closed = (_parsed(tree, path, data), "") if told else _manifest(tree, path, data)
         except ManifestError as error:
             reason = f"{error} ({error.hint})" if error.hint else str(error)
             gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), reason))
@@ -155,11 +198,19 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
         group, _, version = body["apiVersion"].rpartition("/")
         metadata = body["metadata"]
         ref = Ref(group, body["kind"], metadata.get("namespace", ""), metadata["name"])
-        add(ref, Entry(tree.repo.blob_id(canonical(body)), path, version), blob)
+        if closed:
+            unopened[ref] = closed
+        if told or closed:
+            fingerprint = told or blob
+        elif ref.group_kind == SECRET:
+            fingerprint = tree.sealing.fingerprint_of_file(ref, blob, body)
+        else:
+            fingerprint = tree.repo.blob_id(canonical(body))
+        add(ref, Entry(fingerprint, path, version), blob)
     coverage = tree.coverage
     state = State(
         entries=entries,
         omissions=coverage.omissions if coverage else (),
         gaps=tuple(sorted([*(coverage.gaps if coverage else ()), *gaps])),
     )
-    return Recorded(tree, state, blob_of)
+    return Recorded(tree, state, blob_of, unopened=unopened)

@@ -17,7 +17,11 @@ class Refusal:
     link: str
     unless: tuple[str, ...] = ()
     """What the message holds where time does not help."""
+    perhaps_done: bool = False
+    """A write that is answered so may have been carried out all the same."""
 
+
+_GOING = "object is being deleted"
 
 # The first attempt at these comes too early; everything else is final.
 TOO_EARLY = (
@@ -47,15 +51,22 @@ TOO_EARLY = (
     ),
     Refusal(
         409,
-        "object is being deleted",
+        _GOING,
         "One of the same name is on its way out; its finalizers take their time.",
         "https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
+    ),
+    Refusal(
+        409,
+        "Operation cannot be fulfilled on",
+        "Somebody else wrote at the same time, to the object or to the quota that counts it.",
+        "https://github.com/kubernetes/kubernetes/issues/67761",
     ),
     Refusal(
         0,
         "",
         "No answer: the API server restarts or the network fails.",
         "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+        perhaps_done=True,
     ),
     Refusal(
         500,
@@ -63,6 +74,7 @@ TOO_EARLY = (
         "etcd changes its leader, or a webhook's backend is not up yet.",
         "https://github.com/carvel-dev/kapp/blob/develop/pkg/kapp/resources/resources.go",
         unless=("already allocated", "should not be set"),
+        perhaps_done=True,
     ),
     Refusal(
         429,
@@ -75,27 +87,53 @@ TOO_EARLY = (
         "",
         "The load balancer found no API server that runs.",
         "https://kubernetes.io/docs/setup/production-environment/tools/kubeadm/high-availability/",
+        perhaps_done=True,
     ),
     Refusal(
         503,
         "",
         "The API server or an aggregated one restarts.",
         "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+        perhaps_done=True,
     ),
     Refusal(
         504,
         "",
         "The API server, or the load balancer before it, waited for too long.",
         "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+        perhaps_done=True,
     ),
 )
 
 
 def too_early(error: ApiError) -> bool:
     """Whether the same request may succeed a little later."""
-    return any(
-        error.status == refusal.status
-        and refusal.contains in error.message
-        and not any(text in error.message for text in refusal.unless)
-        for refusal in TOO_EARLY
-    )
+    return _row(error) is not None
+
+
+def perhaps_done(error: ApiError) -> bool:
+    """Whether a write that was answered so may have been carried out all the same.
+
+    Before it is sent again one has to look: a second Service is refused for the node port of the
+    first, a second object for the quota that the first has used up:
+    https://github.com/kubernetes/kubernetes/issues/106842
+    """
+    row = _row(error)
+    return row is not None and row.perhaps_done
+
+
+def is_going(error: ApiError) -> bool:
+    """Whether it was refused because one of the same name is being deleted."""
+    row = _row(error)
+    return row is not None and row.contains == _GOING
+
+
+def _row(error: ApiError) -> Refusal | None:
+    for refusal in TOO_EARLY:
+        if (
+            error.status == refusal.status
+            and refusal.contains in error.message
+            and not any(text in error.message for text in refusal.unless)
+        ):
+            return refusal
+    return None

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
+from gitops_dr.engine.fitting import target_facts
 from gitops_dr.engine.recorded import Recorded, Tree
 from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS
 from gitops_dr.errors import RepositoryError
 from gitops_dr.model import Body, Entry, Gap, Ref
 from gitops_dr.repository.tree import read
+from gitops_dr.volumes.fitting import Lacking, lacking
 from gitops_dr.volumes.policy import VolumeSettings, WithoutData, policy_for
 from gitops_dr.volumes.records import VOLUMES, SnapshotRecord, read_record, record_path
 from gitops_dr.volumes.restore import (
@@ -72,7 +74,7 @@ def restored(
     wanted = [ref for ref in claims if ref.group_kind == _CLAIM]
     if not wanted:
         return Restored()
-    records = read_records(recorded.tree)
+    records = recorded.rewriter.records(read_records(recorded.tree))
     facts = storage_facts(connection, recorded)
     bodies: dict[Ref, Body] = {}
     entries: dict[Ref, Entry] = {}
@@ -83,7 +85,7 @@ def restored(
     notes: list[str] = []
     for ref, body in recorded.bodies(wanted):
         labels = body["metadata"].get("labels") or {}
-        policy = policy_for(ref, labels, settings.policies)
+        policy = policy_for(recorded.sources.get(ref, ref), labels, settings.policies)
         if (body.get("spec") or {}).get("volumeName"):
             continue  # A static volume is there, or comes from Git itself.
         try:
@@ -113,14 +115,18 @@ def restored(
             notes.append(f"{ref}: starts empty, as its policy says: {reason}")
         elif without is WithoutData.REQUIRED and not accept_empty:
             blocked.append(Gap(ref, f"its data is required, and {reason}"))
+    lacks = Lacking()
+    if used:
+        facts_of_target = target_facts(connection, recorded.state.entries, used.values())
+        lacks = lacking(used, bodies, facts_of_target)
     return Restored(
         bodies=bodies,
         entries=entries,
         records=used,
-        blocked=tuple(sorted(blocked)),
+        blocked=(*sorted(blocked), *lacks.blocked),
         skipped=skipped,
         empty=frozenset(empty),
-        notes=(*notes, *torn_sets(used.values())),
+        notes=(*notes, *torn_sets(used.values()), *lacks.notes),
     )
 
 

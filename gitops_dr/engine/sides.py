@@ -12,8 +12,10 @@ from gitops_dr.drift.threeway import has_all_changes
 from gitops_dr.engine.base import Base
 from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Recorded
+from gitops_dr.engine.sealing import SECRET, has_values
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.edit import Edited, edited
+from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Entry, Gap, Omission, Ref
 
@@ -64,6 +66,11 @@ class Sides:
         before = self._base.path(ref) if self._base else None
         return before or self.observation.state.entries[ref].path
 
+    def fingerprint(self, ref: Ref) -> str | None:
+        """That of the running object; None if the cluster has none."""
+        seen = self.observation.state.entries.get(ref)
+        return seen.fingerprint if seen else None
+
     def is_unknown(self, ref: Ref) -> bool:
         """Whether one side of the object could not be read."""
         if self.observation.state.gap_for(ref) is not None:
@@ -85,6 +92,10 @@ class Sides:
         """The file that says what the cluster is: one that a person has laid out stays so."""
         data = self.live_bytes(ref)
         blob = self.recorded.blob_of.get(ref)
+        if ref.group_kind == SECRET and has_values(body := parse(data, str(ref))):
+            tree = self.recorded.tree
+            before = None if blob is None else tree.blob(blob)
+            return Edited(tree.sealing.sealed(body, self.path(ref), before))
         if blob is None or blob == self.recorded.state.entries[ref].fingerprint:
             return Edited(data)
         path = self.path(ref)
@@ -100,7 +111,12 @@ class Sides:
         fingerprint = self.live[ref]
         data = self.observation.bodies.get(fingerprint)
         # A body that observe was told is known lies in Git, under another object's path.
-        return self.recorded.tree.blob(fingerprint) if data is None else data
+        if data is None:
+            data = self.recorded.tree.blob(fingerprint)
+            if ref.group_kind == SECRET:
+                opened = self.recorded.tree.manifest(self.path(ref), fingerprint)
+                data = canonical(opened or {})
+        return data
 
     def _places(self, ref: Ref) -> Iterator[str]:
         yield self.path(ref)

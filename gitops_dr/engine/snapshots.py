@@ -11,24 +11,27 @@ from datetime import UTC, datetime
 
 import orjson
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.apply import get, patch
+from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.cluster.listing import collection_path, object_path
 from gitops_dr.model import Body, Ref, Resource
 from gitops_dr.volumes.capture import (
     GROUP,
     SET,
+    CannotCaptureError,
     Protectable,
     error_of,
     is_cut,
     snapshot_body,
     snapshot_name,
+    unsound,
 )
 
 SNAPSHOTS = Resource(GROUP, "v1", "VolumeSnapshot", "volumesnapshots", namespaced=True)
 CONTENTS = Resource(
     GROUP, "v1", "VolumeSnapshotContent", "volumesnapshotcontents", namespaced=False
 )
-AT_ONCE = 8
+AT_ONCE = CONNECTIONS
 """Requests in flight at once."""
 MERGE = "application/merge-patch+json"
 TAKEN_BACK = "gitops-dr.dev/taken-back"
@@ -157,6 +160,33 @@ class SnapshotSet:
                     self._touched, self._news = touched, now
                 self._looked = now
             return self._seen
+
+
+def secure(connection: Connection, snapshot: Body) -> Body:
+    """Keep a snapshot's data when its object goes, and check that it is sound; gives its content.
+
+    Otherwise deleting the VolumeSnapshot, or its namespace, deletes the data. One request, because
+    there may be thousands: the API server itself sees to it that only this snapshot's content is
+    changed. Raises ``ApiError`` and ``CannotCaptureError``.
+    """
+    name = snapshot["status"].get("boundVolumeSnapshotContentName")
+    if not name:
+        raise CannotCaptureError("it is bound to no content")
+    uid = snapshot["metadata"]["uid"]
+    operations: list[Body] = [
+        {"op": "test", "path": "/spec/volumeSnapshotRef/uid", "value": uid},
+        {"op": "replace", "path": "/spec/deletionPolicy", "value": "Retain"},
+    ]
+    try:
+        content = patch(connection, CONTENTS, "", name, operations)
+    except ApiError as error:
+        if error.status != 422:
+            raise
+        reason = unsound(snapshot, get(connection, CONTENTS, "", name))
+        raise CannotCaptureError(reason or error.message) from error
+    if reason := unsound(snapshot, content):
+        raise CannotCaptureError(reason)
+    return content
 
 
 def delete(connection: Connection, namespace: str, name: str) -> None:

@@ -19,7 +19,6 @@ from gitops_dr.model import Body, Ref, Resource
 from gitops_dr.readiness import readiness
 from gitops_dr.volumes.in_place import (
     DEPLOYMENT,
-    STATEFUL_SET,
     CannotReplaceError,
     Workload,
     check_workload,
@@ -30,6 +29,7 @@ from gitops_dr.volumes.in_place import (
     suspension,
     workload_uses,
 )
+from gitops_dr.volumes.sets import STATEFUL_SET
 
 _PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 _REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", namespaced=True)

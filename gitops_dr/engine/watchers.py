@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.listing import ListRequest, list_pages
 from gitops_dr.cluster.watch import watch
 from gitops_dr.model import Body, Ref, Resource
 from gitops_dr.readiness import Readiness, readiness
@@ -46,6 +48,25 @@ def start_watchers(
         thread.start()
         threads.append(thread)
     return threads
+
+
+def look(
+    connection: Connection,
+    resources: Iterable[Resource],
+    ours: Collection[Ref],
+    *,
+    judge: Callable[[Body], Readiness],
+    tell: Callable[[Seen], None],
+) -> None:
+    """Read all objects of these resources once, and tell of them as the watchers do.
+
+    In the caller's thread. What cannot be read or judged is passed over.
+    """
+    for page in list_pages(connection, [ListRequest(resource) for resource in resources]):
+        seen = _teller(page.resource, ours, judge, tell)
+        for body in page.items:
+            with suppress(ApiError):
+                seen(body)
 
 
 def _teller(

@@ -16,7 +16,6 @@ from gitops_dr.model import Difference, Presence, Ref, State
 from gitops_dr.planning.selection import WHOLE, Selection
 
 _NAMESPACE = ("", "Namespace")
-_SECRET = ("", "Secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,6 @@ def chosen(
 def _not_differing(
     ref: Ref, known: Mapping[Ref, None], hidden: Collection[Ref], observed: State
 ) -> UsageError | RefusedError:
-    if ref.group_kind == _SECRET:
-        return RefusedError(
-            f"{ref}: Secrets are not in Git", hint="their values would be there in plain text"
-        )
     if ref in hidden:
         return UsageError(f"{ref}: an ignore rule hides how it differs", hint="see gitops-dr.yaml")
     if ref in known:

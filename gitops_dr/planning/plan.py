@@ -128,10 +128,11 @@ def _unrepeatable(difference: Difference) -> str | None:
     return cannot_be_held(difference.ref.group_kind)
 
 
-def digest(plan: Plan, commit: str, target_uid: str) -> str:
+def digest(plan: Plan, commit: str, target_uid: str, configuration: str = "") -> str:
     """Hash (SHA-256, hex) what the plan would do, from which commit, and to which cluster.
 
-    Equal digests mean the same acts in the same order; notes and gaps do not count.
+    ``configuration`` names the version of ``gitops-dr.yaml`` (its blob id). Equal digests mean the
+    same acts in the same order; notes and gaps do not count.
     """
     acts = [
         [
@@ -145,7 +146,7 @@ def digest(plan: Plan, commit: str, target_uid: str) -> str:
         ]
         for step in plan.steps
     ]
-    text = json.dumps([commit, target_uid, acts], separators=(",", ":"))
+    text = json.dumps([commit, target_uid, configuration, acts], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import yamlrocks
 
@@ -56,7 +56,8 @@ class _Row:
     why: str
     name: str
     to: tuple[str, str] | None
-    namespace: Literal["same", "none", "field"]
+    namespace: str
+    """``same``, ``none``, ``field``, or the name of one."""
     when: tuple[tuple[str, frozenset[str]], ...]
     default: str
     ready: bool
@@ -197,6 +198,8 @@ def _target(row: _Row, ref: Ref, holder: Mapping[str, Any], value: str, plural: 
     if row.namespace != "none":
         own = holder.get("namespace") if row.namespace == "field" else None
         namespace = own if isinstance(own, str) and own else ref.namespace
+        if row.namespace not in ("same", "field"):
+            namespace = row.namespace
         if not namespace:
             return None
     name = value

@@ -53,6 +53,8 @@ class Intent:
     """Only a part, with what it needs; empty means everything."""
     accept_empty_volumes: bool = False
     """A claim whose data is not restored is no gap."""
+    without_secrets: bool = False
+    """Secrets that cannot be opened are gaps, and stop nothing."""
     may_be_empty: frozenset[Ref] = frozenset()
     """Claims that a policy lets start empty."""
     overwrite: bool = False

@@ -8,14 +8,16 @@ from typing import Any
 from gitops_dr.drift.threeway import Standing
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, tables
-from gitops_dr.reports.text import count, listing
-from gitops_dr.results import Exported
+from gitops_dr.reports.text import count, listing, shown
+from gitops_dr.results import Exported, Pushed
 
 _WAY_OUT = "Apply Git's version, or make Git say what the cluster is, or export --cluster-wins."
 
 
 def exit_code(result: Exported) -> ExitCode:
-    """0, or 3 if something could not be read or is in conflict."""
+    """0, or 3 if something could not be read or is in conflict; if it was not pushed, 5 or 6."""
+    if result.pushed and result.pushed.reason:
+        return ExitCode.REFUSED if result.pushed.refused else ExitCode.REPOSITORY
     return ExitCode.PARTIAL if result.gaps or result.conflicts else ExitCode.DONE
 
 
@@ -33,6 +35,8 @@ def as_table(result: Exported, seconds: Mapping[str, float]) -> str:
     lines = [f"{result.cluster}: {count(result.objects, 'object')}; {deed}"]
     if result.dry_run:
         lines += listing("Would write:", result.written) + listing("Would delete:", result.deleted)
+    if result.pushed:
+        lines += _pushed(result.pushed)
     if result.snapshots:
         lines.append(_snapshots(result))
     torn = [f"{kind}: could not be listed at the moment of the others" for kind in result.torn]
@@ -71,11 +75,34 @@ def as_json(result: Exported, seconds: Mapping[str, float]) -> str:
             "conflicts": _standing(result.conflicts),
             "torn": list(result.torn),
             "snapshots": [documents.snapshot(record) for record in result.snapshots],
+            "push": _push(result.pushed),
             "gaps": documents.gaps(result.gaps),
             "omissions": documents.omissions(result.omissions),
             "seconds": documents.rounded(seconds),
         }
     )
+
+
+def _pushed(pushed: Pushed) -> list[str]:
+    if pushed.reason:
+        return [f"Not pushed: {shown(pushed.reason)}", f"  hint: {shown(pushed.hint)}"]
+    onto = ", on top of what others had pushed" if pushed.replayed else ""
+    lines = [f"pushed to {shown(pushed.place)}{onto}"]
+    left = [f"{path}: others changed it; your version stays in the folder" for path in pushed.left]
+    return lines + listing("Left:", left)
+
+
+def _push(pushed: Pushed | None) -> dict[str, Any] | None:
+    if pushed is None:
+        return None
+    return {
+        "to": pushed.place,
+        "done": not pushed.reason,
+        "replayed": pushed.replayed,
+        "left": list(pushed.left),
+        "reason": pushed.reason,
+        "hint": pushed.hint,
+    }
 
 
 def _snapshots(result: Exported) -> str:

@@ -95,6 +95,7 @@ def document(planned: Planned) -> dict[str, Any]:
         "gaps": documents.gaps(planned.gaps),
         "blocked": documents.gaps(planned.blocked),
         "restored": [documents.snapshot(record) for record in planned.restored],
+        "rpoSeconds": points.rpo_seconds(planned.restored, goal),
     }
 
 

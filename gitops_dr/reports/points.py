@@ -8,7 +8,7 @@ from typing import Any
 
 from gitops_dr.reports import documents, tables
 from gitops_dr.reports.text import count, listing, shown, table
-from gitops_dr.results import Point
+from gitops_dr.results import Goal, Point
 from gitops_dr.volumes.records import SnapshotRecord
 
 
@@ -61,7 +61,7 @@ def show_as_table(point: Point, now: datetime) -> str:
             (
                 f"{shown(volume.record.namespace)}/{shown(volume.record.claim)}",
                 shown(volume.record.created),
-                age(moment(volume.record), now),
+                age(volume.record.moment, now),
                 "pruned" if volume.gone else volume.record.survives.value,
                 shown(volume.record.driver),
                 shown(volume.record.snapshot_set),
@@ -74,17 +74,17 @@ def show_as_table(point: Point, now: datetime) -> str:
     return "\n".join([*lines, *tables.coverage(point.omissions, ())])
 
 
-def list_as_json(found: Sequence[Point], _now: datetime) -> str:
+def list_as_json(found: Sequence[Point], now: datetime) -> str:
     """For a program."""
-    return documents.dump({"points": [_document(point) for point in found]})
+    return documents.dump({"points": [_document(point, now) for point in found]})
 
 
-def show_as_json(point: Point, _now: datetime) -> str:
+def show_as_json(point: Point, now: datetime) -> str:
     """For a program."""
-    return documents.dump(_document(point))
+    return documents.dump(_document(point, now))
 
 
-def _document(point: Point) -> dict[str, Any]:
+def _document(point: Point, now: datetime) -> dict[str, Any]:
     return {
         "commit": point.commit,
         "time": point.time.isoformat(),
@@ -94,6 +94,7 @@ def _document(point: Point) -> dict[str, Any]:
         "complete": point.complete,
         "objectsOnly": point.objects_only,
         "torn": point.torn,
+        "dataAgeSeconds": seconds_since(oldest(point.usable), now),
         "volumes": [
             {**documents.snapshot(volume.record), "pruned": volume.gone} for volume in point.volumes
         ],
@@ -109,23 +110,15 @@ def _volumes(point: Point) -> str:
     return str(there) if there == len(point.volumes) else f"{there} of {len(point.volumes)}"
 
 
-def moment(record: SnapshotRecord) -> datetime | None:
-    """When the data of a record was cut; None if it does not say."""
-    try:
-        return datetime.fromisoformat(record.created)
-    except ValueError:
-        return None
-
-
 def oldest(records: Sequence[SnapshotRecord]) -> datetime | None:
     """When the oldest data among the records was cut: what the RPO counts from."""
-    moments = [when for record in records if (when := moment(record)) is not None]
+    moments = [when for record in records if (when := record.moment) is not None]
     return min(moments, default=None)
 
 
 def newest(records: Sequence[SnapshotRecord]) -> datetime | None:
     """When the newest data among the records was cut."""
-    moments = [when for record in records if (when := moment(record)) is not None]
+    moments = [when for record in records if (when := record.moment) is not None]
     return max(moments, default=None)
 
 
@@ -133,13 +126,23 @@ def age(when: datetime | None, now: datetime) -> str:
     """How long ago, in one unit or two: ``3d 4h``, ``12m``, ``40s``."""
     if when is None:
         return "unknown"
-    left = max(int((now - when) / timedelta(seconds=1)), 0)
+    left = seconds_since(when, now) or 0
     parts: list[str] = []
     for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         number, left = divmod(left, seconds)
         if number or (unit == "s" and not parts):
             parts.append(f"{number}{unit}")
     return " ".join(parts[:2])
+
+
+def seconds_since(when: datetime | None, now: datetime) -> int | None:
+    """Whole seconds, at least 0; None if it is not known when."""
+    return None if when is None else max(int((now - when) / timedelta(seconds=1)), 0)
+
+
+def rpo_seconds(records: Sequence[SnapshotRecord], goal: Goal) -> int | None:
+    """How much is lost with a restore from the records, in seconds; None without data or a time."""
+    return None if goal.asked is None else seconds_since(oldest(records), goal.asked)
 
 
 LIST_FORMATS = {"table": list_as_table, "json": list_as_json}

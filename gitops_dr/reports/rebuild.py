@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, plan, tables
@@ -34,18 +35,20 @@ def as_table(result: Rebuilt, seconds: Mapping[str, float]) -> str:
 
 def as_json(result: Rebuilt, seconds: Mapping[str, float]) -> str:
     """For a program."""
-    return documents.dump(
-        {
-            "plan": plan.document(result.planned),
-            "complete": result.complete,
-            "outcomes": documents.outcomes(result.outcomes),
-            "differences": documents.differences(result.differences),
-            "held": documents.differences(result.held),
-            "equal": result.equal,
-            "gaps": documents.gaps(result.gaps),
-            "seconds": documents.rounded(seconds),
-        }
-    )
+    return documents.dump({**document(result), "seconds": documents.rounded(seconds)})
+
+
+def document(result: Rebuilt) -> dict[str, Any]:
+    """Put it into JSON values."""
+    return {
+        "plan": plan.document(result.planned),
+        "complete": result.complete,
+        "outcomes": documents.outcomes(result.outcomes),
+        "differences": documents.differences(result.differences),
+        "held": documents.differences(result.held),
+        "equal": result.equal,
+        "gaps": documents.gaps(result.gaps),
+    }
 
 
 FORMATS = {"table": as_table, "json": as_json}

@@ -27,12 +27,14 @@ FIELDS_SHOWN = 8
 
 def coverage(omissions: Iterable[Omission], gaps: Iterable[Gap]) -> list[str]:
     """List what is not covered: gaps one by one, omissions counted by their rule."""
-    lines = gap_lines(gaps)
+    rows = omission_counts(omissions)
+    return gap_lines(gaps) + listing("Left out of Git (each is named in coverage.yaml):", rows)
+
+
+def omission_counts(omissions: Iterable[Omission]) -> list[str]:
+    """How many objects each rule left out, one a line."""
     named = Counter((o.rule, o.reason) for o in omissions if o.ref.name != ANY)
-    if named:
-        rows = [f"{number} by {rule}: {reason}" for (rule, reason), number in sorted(named.items())]
-        lines += listing("Left out of Git (each is named in coverage.yaml):", rows)
-    return lines
+    return [f"{number} by {rule}: {reason}" for (rule, reason), number in sorted(named.items())]
 
 
 def gap_lines(gaps: Iterable[Gap]) -> list[str]:
@@ -78,9 +80,6 @@ def _omitted_lines(omissions: Iterable[Omission]) -> list[str]:
     return lines
 
 
-_DEEDS = (Action.CREATE, Action.CONFIGURE, Action.SKIP)
-
-
 def plan(made: Plan) -> list[str]:
     """Show the plan by kind, what it leaves, its gaps and notes."""
     kinds: dict[tuple[str, str], Counter[Action]] = {}
@@ -88,22 +87,28 @@ def plan(made: Plan) -> list[str]:
         kinds.setdefault(step.ref.group_kind, Counter())[step.action] += 1
     lines = []
     if kinds:
+        # Only a sync deletes anything.
+        columns = {Action.CREATE: "CREATE", Action.CONFIGURE: "CONFIGURE", Action.SKIP: "LEAVE"}
+        if any(step.action is Action.DELETE for step in made.steps):
+            columns[Action.DELETE] = "DELETE"
         rows = [
-            (f"{kind}.{group}" if group else kind, *(counts[action] for action in _DEEDS))
+            (f"{kind}.{group}" if group else kind, *(counts[action] for action in columns))
             for (group, kind), counts in kinds.items()
         ]
-        lines += table(("KIND", "CREATE", "CONFIGURE", "LEAVE"), rows).splitlines()
+        lines += table(("KIND", *columns.values()), rows).splitlines()
         lines.append("")
     accepted = [str(s.ref) for s in made.steps if s.empty_volume is EmptyVolume.ACCEPTED]
     changed = [
         str(s.ref) for s in made.steps if s.action is Action.CONFIGURE and not s.empty_volume
     ]
     left = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.SKIP]
+    deleted = [str(s.ref) for s in made.steps if s.action is Action.DELETE]
     return [
         *lines,
         *listing("Overwritten with what Git has:", changed),
         *listing("Accepted with the volume that they have, empty or not:", accepted),
         *listing("Left as they are:", left),
+        *listing("Deleted, since they left Git:", deleted),
         *_omitted_lines(made.omissions),
         *gap_lines(made.gaps),
         *listing("Notes:", made.notes),

@@ -8,7 +8,7 @@ from typing import Any
 
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents
-from gitops_dr.reports.points import age, moment
+from gitops_dr.reports.points import age, seconds_since
 from gitops_dr.reports.text import count, listing, shown, table
 from gitops_dr.results import Pruned, VolumeStanding
 from gitops_dr.volumes.records import SnapshotRecord
@@ -23,7 +23,7 @@ def list_as_table(found: Sequence[VolumeStanding], now: datetime) -> str:
             f"{shown(one.claim.namespace)}/{shown(one.claim.name)}",
             shown(one.driver) or "none",
             shown(one.size),
-            age(moment(one.record), now) if one.record else "none",
+            age(one.record.moment, now) if one.record else "none",
             shown(one.reason) or "protected",
             shown(one.workload),
         )
@@ -32,7 +32,7 @@ def list_as_table(found: Sequence[VolumeStanding], now: datetime) -> str:
     return table(("CLAIM", "DRIVER", "SIZE", "DATA AGE", "PROTECTED", "WORKLOAD"), rows)
 
 
-def list_as_json(found: Sequence[VolumeStanding], _now: datetime) -> str:
+def list_as_json(found: Sequence[VolumeStanding], now: datetime) -> str:
     """For a program."""
     return documents.dump(
         {
@@ -44,6 +44,7 @@ def list_as_json(found: Sequence[VolumeStanding], _now: datetime) -> str:
                     "workload": one.workload,
                     "protected": not one.reason,
                     "reason": one.reason,
+                    "dataAgeSeconds": seconds_since(one.record.moment, now) if one.record else None,
                     "snapshot": documents.snapshot(one.record) if one.record else None,
                 }
                 for one in found

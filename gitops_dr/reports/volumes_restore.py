@@ -99,6 +99,7 @@ def as_json(result: VolumesRestored, seconds: Mapping[str, float]) -> str:
             "inPlace": result.plan.in_place,
             "dryRun": result.dry_run,
             "complete": result.complete,
+            "rpoSeconds": points.rpo_seconds([one.record for one in result.plan.claims], goal),
             "claims": [_document(one) for one in result.claims],
             "workloads": [
                 {"ref": documents.ref(one.ref), "replicas": one.replicas}

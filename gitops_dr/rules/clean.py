@@ -42,8 +42,6 @@ class KindRules:
     omissions: tuple[tuple[Predicate | None, Row], ...]
     always: tuple[Operation, ...]
     conditional: tuple[tuple[Predicate, Operation], ...]
-    metadata_suffices: bool
-    """The bodies need not be read, because every object is left out by its metadata alone."""
 
     def omission(self, body: Body) -> Row | None:
         """Find the row that leaves this object out; ``None`` if it belongs in Git."""
@@ -90,13 +88,6 @@ def rules_for(group: str, kind: str) -> KindRules:
         omissions=tuple((compile_when(row.when), row) for row in omitting),
         always=(*compile_drops(dropped), *always),
         conditional=tuple(conditional),
-        metadata_suffices=bool(omitting)
-        and not omitting[-1].when
-        and all(
-            str(condition.get("path", "")).startswith("metadata.")
-            for row in omitting
-            for condition in row.when
-        ),
     )
 
 

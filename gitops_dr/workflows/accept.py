@@ -11,15 +11,19 @@ from datetime import UTC, datetime
 
 from gitops_dr.cluster.discover import identify
 from gitops_dr.config import ClusterSettings
+from gitops_dr.desired.secret_records import SECRETS, write_secret_records
 from gitops_dr.drift.undo import flipped, undone
-from gitops_dr.engine.account import Change, account, images_in
+from gitops_dr.engine.account import Change, account, images_in, secrets_after
 from gitops_dr.engine.base import find_base
 from gitops_dr.engine.difference import Examined, examine
+from gitops_dr.engine.holding import holding
 from gitops_dr.engine.ignoring import without_ignored
+from gitops_dr.engine.keyed import with_secrets
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point, refuse_another_cluster
+from gitops_dr.engine.sealing import SECRET, SOPS, has_values
 from gitops_dr.engine.sides import Sides
-from gitops_dr.errors import RefusedError, UsageError
+from gitops_dr.errors import RefusedError, SecretError, UsageError
 from gitops_dr.events import Emit, silent
 from gitops_dr.manifests.edit import edited
 from gitops_dr.manifests.emit import canonical
@@ -70,61 +74,66 @@ def accept(
     if repo.bare and not (to_commit or dry_run):
         raise UsageError(f"{repo.root}: a bare repository has no files", hint="say --commit")
     if to_commit and not dry_run:
+        opened.trust.require_own_key()
         current_branch(repo)
-    if not dry_run:
-        finish_interrupted_checkout(repo)
-    tree = read_point(opened, None)
-    connection = open_cluster(where, settings)
-    identity = identify(connection)
-    refuse_another_cluster(tree, identity, settings.name)
-    examined = examine(connection, identity, tree, trusted=settings.trusted_managers, emit=emit)
-    today = datetime.now(UTC).astimezone().date()
-    found, _ = without_ignored(examined, settings.ignore, today=today)
+    with holding("accept", repo=repo, wanted=not dry_run):
+        if not dry_run:
+            finish_interrupted_checkout(repo)
+        connection = open_cluster(where, settings)
+        tree = with_secrets(opened, where, read_point(opened, None), connection, emit=emit)
+        identity = identify(connection)
+        refuse_another_cluster(tree, identity, settings.name)
+        examined = examine(connection, identity, tree, trusted=settings.trusted_managers, emit=emit)
+        today = datetime.now(UTC).astimezone().date()
+        found, _ = without_ignored(examined, settings.ignore, today=today)
 
-    meant = chosen(
-        found,
-        choice,
-        hidden={d.ref for d in examined.differences} - {d.ref for d in found},
-        desired=examined.desired,
-        observed=examined.observation.state,
-    )
-    made = _made(meant, examined, settings)
-    if made.refused and choice.selection.refs:
-        gap = made.refused[0]
-        raise RefusedError(f"{gap.ref}: {gap.reason}", hint="nothing was written")
-    base = find_base(examined.recorded, settings.name)
-    sides = Sides(examined.recorded, examined.observation, base, is_authored=settings.is_authored)
-    if made.files:
-        made.files |= account(sides, made.changes)
-    result = Accepted(
-        cluster=settings.name,
-        source=identity,
-        commit=None,
-        dry_run=dry_run,
-        differences=tuple(made.differences),
-        written=tuple(sorted(p for p, data in made.files.items() if data is not None)),
-        deleted=tuple(sorted(p for p, data in made.files.items() if data is None)),
-        notes=tuple(made.notes),
-        refused=tuple(made.refused),
-    )
-    if not dry_run:
-        confirm(result)
+        meant = chosen(
+            found,
+            choice,
+            hidden={d.ref for d in examined.differences} - {d.ref for d in found},
+            desired=examined.desired,
+            observed=examined.observation.state,
+        )
+        made = _made(meant, examined, settings)
+        if made.refused and choice.selection.refs:
+            gap = made.refused[0]
+            raise RefusedError(f"{gap.ref}: {gap.reason}", hint="nothing was written")
+        base = find_base(examined.recorded, settings.name)
+        sides = Sides(
+            examined.recorded, examined.observation, base, is_authored=settings.is_authored
+        )
+        if made.files:
+            made.files |= account(sides, made.changes)
+            made.files |= _secrets(sides, made)
+        result = Accepted(
+            cluster=settings.name,
+            source=identity,
+            commit=None,
+            dry_run=dry_run,
+            differences=tuple(made.differences),
+            written=tuple(sorted(p for p, data in made.files.items() if data is not None)),
+            deleted=tuple(sorted(p for p, data in made.files.items() if data is None)),
+            notes=tuple(made.notes),
+            refused=tuple(made.refused),
+        )
+        if not dry_run:
+            confirm(result)
 
-    if dry_run or not made.files:
-        return result
-    changes = {f"{settings.prefix}/{path}": data for path, data in made.files.items()}
-    if not to_commit:
-        write_files(repo, changes=changes, guard=objection, expected=opened.head)
-        return result
-    done = commit(
-        repo,
-        changes=changes,
-        message=_message(settings.name, made.differences),
-        trailers=_trailers(settings.name, sides, made),
-        guard=objection,
-        expected=opened.head,
-    )
-    return replace(result, commit=done.id, left=done.left)
+        if dry_run or not made.files:
+            return result
+        changes = {f"{settings.prefix}/{path}": data for path, data in made.files.items()}
+        if not to_commit:
+            write_files(repo, changes=changes, guard=objection, expected=opened.head)
+            return result
+        done = commit(
+            repo,
+            changes=changes,
+            message=_message(settings.name, made.differences),
+            trailers=_trailers(settings.name, sides, made),
+            guard=objection,
+            expected=opened.head,
+        )
+        return replace(result, commit=done.id, left=done.left)
 
 
 @dataclass(slots=True)
@@ -153,9 +162,21 @@ def _made(meant: Iterable[Difference], examined: Examined, settings: ClusterSett
             continue
         # An authored file lacks what an API server adds; else Git holds just what the cluster is.
         whole = len(difference.changes) == number[ref] and not settings.is_authored(path)
-        before = None if file is None else parse(file, path)
+        sealing = examined.recorded.tree.sealing
+        try:
+            before = None if file is None else _body(file, path, examined)
+        except SecretError as error:
+            made.refused.append(Gap(ref, error.message))
+            continue
         after = _after(difference, before, examined, whole=whole)
-        data, note = _file(file, after, path)
+        note = ""
+        repo = examined.recorded.tree.repo
+        fingerprint = None if after is None else repo.blob_id(canonical(after))
+        if after is not None and ref.group_kind == SECRET and has_values(after):
+            data: bytes | None = sealing.sealed(after, path, file)
+            fingerprint = sealing.fingerprint(sealing.hmac(ref, canonical(after)))
+        else:
+            data, note = _file(file, after, path)
         objected = None if data is None else objection(path, data)
         if objected:
             made.refused.append(Gap(ref, objected))
@@ -165,8 +186,6 @@ def _made(meant: Iterable[Difference], examined: Examined, settings: ClusterSett
         ]
         made.files[path] = data
         taken.add(path)
-        repo = examined.recorded.tree.repo
-        fingerprint = None if after is None else repo.blob_id(canonical(after))
         made.differences.append(difference)
         made.changes.append(Change(ref, images_in(ref, before), images_in(ref, after), fingerprint))
     return made
@@ -212,6 +231,12 @@ def _live(ref: Ref, examined: Examined) -> Body:
     return parse(examined.recorded.tree.blob(fingerprint) if data is None else data, str(ref))
 
 
+def _body(file: bytes, path: str, examined: Examined) -> Body:
+    """The manifest in a file, opened if it is sealed."""
+    body = parse(file, path)
+    return examined.recorded.tree.sealing.opened(file, path) if SOPS in body else body
+
+
 def _file(file: bytes | None, after: Body | None, path: str) -> tuple[bytes | None, str]:
     """The file's new bytes, and a note if its layout could not be kept."""
     if after is None:
@@ -220,6 +245,23 @@ def _file(file: bytes | None, after: Body | None, path: str) -> tuple[bytes | No
         return canonical(after), ""
     result = edited(file, after, path)
     return result.data, result.note
+
+
+def _secrets(sides: Sides, made: _Made) -> dict[str, bytes | None]:
+    """The account of the Secrets, if what is accepted changes it."""
+    tree = sides.recorded.tree
+    if not any(change.ref.group_kind == SECRET for change in made.changes):
+        return {}
+    # One of which a part was accepted is not what the cluster is.
+    paths = {
+        sides.path(change.ref)
+        for change in made.changes
+        if change.fingerprint is None or change.fingerprint == sides.fingerprint(change.ref)
+    }
+    files = {path: data for path, data in made.files.items() if path in paths}
+    data = write_secret_records(secrets_after(sides, files))
+    same = tree.files.get(SECRETS) == (None if data is None else tree.repo.blob_id(data))
+    return {} if same else {SECRETS: data}
 
 
 def _trailers(name: str, sides: Sides, made: _Made) -> dict[str, str]:

@@ -11,9 +11,12 @@ from gitops_dr.drift.selection import selected
 from gitops_dr.engine.against import merges, read_base
 from gitops_dr.engine.difference import examine, held_against, look
 from gitops_dr.engine.ignoring import without_ignored
+from gitops_dr.engine.keyed import with_secrets
+from gitops_dr.engine.lost_points import tell_lost_points
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.rendered import read_rendered
+from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import Presence
@@ -25,6 +28,7 @@ def drift(
     *,
     at: str | None = None,
     against: str | None = None,
+    target: str | None = None,
     rendered: Path | None = None,
     rendered_namespace: str | None = None,
     server: bool = False,
@@ -38,9 +42,10 @@ def drift(
     ``rendered``: a folder with what Helm or Kustomize rendered, which is wanted too, and instead of
     the commit's version of the same objects; ``rendered_namespace``: that of manifests without one.
     ``against``: the commit, branch or tag that ``at`` would be merged into. Drift is then measured
-    against that one, and what merging would change is told apart. ``server``: ask the API server
-    about each object that differs, by a dry run. ``by`` and ``since`` choose what a field manager
-    is known to have written, ``unmanaged`` whether objects that only the cluster has count.
+    against that one, and what merging would change is told apart. ``target``: compare the cluster
+    of this target with what the commit says for it. ``server``: ask the API server about each
+    object that differs, by a dry run. ``by`` and ``since`` choose what a field manager is known to
+    have written, ``unmanaged`` whether objects that only the cluster has count.
 
     Raises ``RepositoryError`` if a commit is not there or has no export of the cluster,
     ``UsageError`` for what contradicts itself, and ``ManifestError`` for what is rendered and no
@@ -51,6 +56,11 @@ def drift(
             "--rendered with --against: what was rendered is of one of the two commits only",
             hint="run drift twice, once with each",
         )
+    if target is not None and against is not None:
+        raise UsageError(
+            "--target with --against: a change is measured at the source",
+            hint="run drift twice, once with each",
+        )
     rendering = NOTHING
     if rendered is not None:
         rendering = Rendering(read_rendered(rendered), rendered_namespace)
@@ -59,8 +69,17 @@ def drift(
     opened = open_repo(where, emit)
     tree = read_point(opened, at)
     base = read_base(opened, tree, against) if against is not None else None
-    connection = open_cluster(where, opened.settings)
+    aimed = read_target(opened, where, target, emit=emit)
+    if target is None:
+        connection = open_cluster(where, opened.settings)
+    else:
+        connection = open_target(where, opened, aimed)
+    tell_lost_points(opened, connection, emit)
+    tree = with_secrets(opened, where, tree, connection, emit=emit)
+    if base is not None:
+        base = base.opened_by(tree.sealing)
     identity = identify(connection)
+    refuse_another(aimed, tree, identity, emit)
     trusted = opened.settings.trusted_managers
     today = datetime.now(UTC).astimezone().date()
 
@@ -69,12 +88,15 @@ def drift(
             connection,
             identity,
             tree,
+            target=aimed,
             rendering=rendering,
             trusted=trusted,
             server=server,
             emit=emit,
         )
         beside = None
+        for line in examined.idle:
+            emit(Notice(line))
     else:
         observation = look(connection, identity, tree, base.tree, emit=emit)
         merged = held_against(

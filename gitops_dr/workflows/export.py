@@ -15,22 +15,29 @@ from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import identify
 from gitops_dr.desired.pending import PENDING, Held, write_pending
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, write_coverage, write_images
+from gitops_dr.desired.secret_records import SECRETS, write_secret_records
 from gitops_dr.drift.threeway import ThreeWay, sort_out, unlike
+from gitops_dr.engine.account import secrets_after
 from gitops_dr.engine.autoscaled import keep_recorded_scale
 from gitops_dr.engine.base import FIRST, find_base
 from gitops_dr.engine.capture import CLAIM, Captured, InScope, discard
 from gitops_dr.engine.contents import FileChanges
+from gitops_dr.engine.holding import holding
+from gitops_dr.engine.keyed import refuse_unsealable, with_secrets
+from gitops_dr.engine.lost_points import log_point, tell_lost_points
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.protecting import SNAPSHOT_SET, record_files, snapshots, unprotected
 from gitops_dr.engine.recorded import Recorded, Tree, read_state, read_tree
+from gitops_dr.engine.remembered import read_remembered, write_remembered
 from gitops_dr.engine.sides import Sides
-from gitops_dr.errors import RefusedError
+from gitops_dr.errors import RefusedError, SecretError
 from gitops_dr.events import Emit, Notice, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Gap, Identity, Ref, by_kind
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.commit import commit
 from gitops_dr.repository.history import files_digest, is_shallow
+from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
 from gitops_dr.results import Exported
 from gitops_dr.secrets.guard import objection
@@ -48,8 +55,11 @@ def export(
     adopt_cluster: bool = False,
     allow_shrink: bool = False,
     cluster_wins: bool = False,
+    accept_rewritten_history: bool = False,
     volumes: InScope | None = None,
     snapshot_timeout: float = 300.0,
+    push: bool = False,
+    push_to: str | None = None,
     emit: Emit = silent,
 ) -> Exported:
     """Export a cluster into its repository.
@@ -57,7 +67,10 @@ def export(
     What only Git changed since the last recovery point is pending and stays; so does Git's version
     of what both changed, a conflict, unless ``cluster_wins``. ``dry_run`` stops before the commit.
     ``volumes``: the claims whose data is captured for the same commit, by snapshots that must be
-    usable after ``snapshot_timeout`` seconds; a dry run takes none.
+    usable after ``snapshot_timeout`` seconds; a dry run takes none. ``push``: bring the branch to
+    its remote then, or to ``push_to``, with what an earlier run could not push; that this failed
+    is part of the result. ``accept_rewritten_history``: forget the recovery points that HEAD's
+    history has lost, which is told otherwise.
     Refuses (``RefusedError``) a cluster whose UID is not the recorded one unless ``adopt_cluster``,
     and to delete more than a tenth of the recorded objects unless ``allow_shrink``. What cannot be
     read keeps its files and is a gap of the result.
@@ -66,24 +79,47 @@ def export(
     repo, settings = opened.repo, opened.settings
     if not dry_run:
         current_branch(repo)
-        finish_interrupted_checkout(repo)
-    tree = read_tree(repo, opened.head, settings.prefix)
-    connection = open_cluster(where, settings)
-    identity = identify(connection)
-    _refuse_another_cluster(tree, identity, settings.name, adopt_cluster=adopt_cluster)
-    scope = None if dry_run else volumes
-    with snapshots(connection, opened, scope, timeout=snapshot_timeout, emit=emit) as captured:
-        return _export(
-            opened,
-            tree,
-            connection,
-            identity,
-            captured,
-            dry_run=dry_run,
-            allow_shrink=allow_shrink,
-            cluster_wins=cluster_wins,
-            emit=emit,
-        )
+        opened.trust.require_own_key()
+    with holding("export", repo=repo, wanted=not dry_run):
+        if not dry_run:
+            finish_interrupted_checkout(repo)
+        tree = read_tree(repo, opened.head, settings.prefix)
+        connection = open_cluster(where, settings)
+        identity = identify(connection)
+        _refuse_another_cluster(tree, identity, settings.name, adopt_cluster=adopt_cluster)
+        tell_lost_points(opened, connection, emit)
+        scope = None if dry_run else volumes
+        tree = with_secrets(opened, where, tree, connection, make_key=not dry_run, emit=emit)
+        refuse_unsealable(tree, settings.name)
+        with (
+            holding("export", connection=connection, wanted=not dry_run, emit=emit),
+            snapshots(connection, opened, scope, timeout=snapshot_timeout, emit=emit) as captured,
+        ):
+            exported = _export(
+                opened,
+                tree,
+                connection,
+                identity,
+                captured,
+                dry_run=dry_run,
+                allow_shrink=allow_shrink,
+                cluster_wins=cluster_wins,
+                emit=emit,
+            )
+        if not dry_run and (push or push_to):
+            exported = _pushed(opened, exported, push_to, emit)
+        if not dry_run and exported.commit is not None:
+            log_point(opened, connection, exported.commit, forget=accept_rewritten_history)
+        return exported
+
+
+def _pushed(opened: Opened, exported: Exported, remote: str | None, emit: Emit) -> Exported:
+    started = time.monotonic()
+    emit(PhaseStarted("push"))
+    found = push_branch(opened.repo, opened.trust, remote=remote)
+    emit(PhaseEnded("push", time.monotonic() - started))
+    # On top of what others have pushed it is another commit.
+    return replace(exported, commit=found.commit, pushed=found)
 
 
 def _export(
@@ -99,6 +135,7 @@ def _export(
     emit: Emit,
 ) -> Exported:
     repo, settings = opened.repo, opened.settings
+    remembered = read_remembered(repo, settings.prefix)
     observation = observe(
         connection,
         identity,
@@ -107,6 +144,8 @@ def _export(
         versions=tree.coverage.versions if tree.coverage else None,
         recorded=tree.coverage.resources if tree.coverage else (),
         exact=True,
+        remembered=remembered,
+        secrets=tree.sealing if tree.sealing.is_wanted else None,
         emit=emit,
     )
     recorded = read_state(tree, observation.state)
@@ -144,6 +183,8 @@ def _export(
             guard=objection,
             expected=opened.head,
         )
+        observed = {entry.fingerprint for entry in observation.state.entries.values()}
+        write_remembered(repo, settings.prefix, remembered, observed)
         emit(PhaseEnded("commit", time.monotonic() - started, len(changes.files)))
     return Exported(
         cluster=settings.name,
@@ -227,7 +268,12 @@ def _changes(sides: Sides, sorted_out: ThreeWay) -> _Changes:
     for ref in sorted_out.written:
         if ref not in sides.live:
             continue
-        path, written = sides.path(ref), sides.written(ref)
+        path = sides.path(ref)
+        try:
+            written = sides.written(ref)
+        except SecretError as error:
+            changes.gaps.append(Gap(ref, f"{error.message}; {error.hint}"))
+            continue
         reason = objection(path, written.data) or _in_the_way(ref, path, sides, changes)
         if reason:
             changes.gaps.append(Gap(ref, reason))
@@ -299,6 +345,7 @@ def _account(changes: _Changes, sides: Sides, captured: Captured) -> None:
         COVERAGE: write_coverage(coverage),
         IMAGES: write_images(observation.images, observation.digests, tree.images()),
         PENDING: write_pending(changes.held),
+        SECRETS: write_secret_records(secrets_after(sides, changes.files)),
         **record_files(tree, captured, claims),
     }
     for path, data in files.items():

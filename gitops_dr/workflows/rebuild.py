@@ -6,27 +6,16 @@ done when nothing differs and everything that it made is ready.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
-from gitops_dr.cluster.apply import late_binding_classes
-from gitops_dr.cluster.discover import silence
-from gitops_dr.engine.difference import Examined, examine
-from gitops_dr.engine.execute import execute
+from gitops_dr.engine.carrying import carry_out, refuse_what_is_blocked
+from gitops_dr.engine.holding import holding
 from gitops_dr.engine.opening import Where
-from gitops_dr.engine.prepare import Prepared, prepare
-from gitops_dr.errors import RefusedError
-from gitops_dr.events import Emit, Waiting, silent
-from gitops_dr.model import Gap, Ref, Result
+from gitops_dr.engine.prepare import prepare
+from gitops_dr.events import Emit, silent
+from gitops_dr.planning.saved import SavedPlan
 from gitops_dr.planning.selection import EVERYTHING, Intent
 from gitops_dr.results import Planned, Rebuilt
-from gitops_dr.rules.completion import is_held_back
-from gitops_dr.rules.relations import not_generated
-
-_ASK_AGAIN = 2.0
-"""Seconds between two looks at what came of it; a look lists the whole cluster."""
-
-_API_SERVICE = ("apiregistration.k8s.io", "APIService")
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""
@@ -38,95 +27,36 @@ def rebuild(
     *,
     at: str | None = None,
     intent: Intent = EVERYTHING,
+    target: str | None = None,
+    expected: SavedPlan | None = None,
+    accept_rewritten_history: bool = False,
     timeout: float = 300.0,
     emit: Emit = silent,
 ) -> Rebuilt:
     """Rebuild a cluster from the commit ``at`` (default: HEAD) into the cluster that is reached.
 
     Objects that are there and differ are left untouched unless the intent is to overwrite them.
-    ``timeout``: seconds that an object may take to become ready. Raises what ``confirm`` raises,
+    ``target``: what the commit says for this target of the repository, into its cluster.
+    ``expected``: a plan that somebody looked at, of the same commit and intent; what would be done
+    now must be just that. A history that has lost recovery points is refused, unless
+    ``accept_rewritten_history``. ``timeout``: seconds that an object may take to become ready.
+
+    Raises ``RefusedError``, and what ``confirm`` raises,
     before anything is written; running it again continues an interrupted rebuild.
     """
-    prepared = prepare(where, at=at, intent=intent, emit=emit)
-    planned, connection = prepared.planned, prepared.connection
-    _refuse_what_is_blocked(planned)
-    confirm(planned)
-
-    outcomes = execute(
-        connection,
-        planned.plan,
-        prepared.bodies,
-        prepared.resources,
-        late_binding=late_binding_classes(connection),
-        aim=prepared.aim,
-        timeout=timeout,
+    prepared = prepare(
+        where,
+        at=at,
+        intent=intent,
+        target=target,
+        refuse_rewritten=not accept_rewritten_history,
         emit=emit,
     )
+    planned, connection = prepared.planned, prepared.connection
+    if expected is not None and planned.saved is not None:
+        expected.refuse_another(planned.saved)
+    refuse_what_is_blocked(planned)
+    confirm(planned)
 
-    passing = {
-        silence(outcome.ref.name)
-        for outcome in outcomes
-        if outcome.ref.group_kind == _API_SERVICE and outcome.result is Result.DONE
-    }
-    after, dead = _examine_until_generated(prepared, intent, timeout, emit, passing)
-    gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
-    held = tuple(d for d in after.differences if is_held_back(d))
-    left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
-    differences = tuple(
-        difference
-        for difference in after.differences
-        if difference.ref not in left_alone
-        and (not intent.selection or difference.ref in prepared.chosen)
-    )
-    return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)
-
-
-def _refuse_what_is_blocked(planned: Planned) -> None:
-    if not planned.blocked:
-        return
-    first, *others = planned.blocked
-    more = f" (and {len(others)} more claims)" if others else ""
-    raise RefusedError(
-        f"{first.ref}: {first.reason}{more}; nothing was written",
-        hint="choose a recovery point that has it with --at, say restore: empty or skip in "
-        "gitops-dr.yaml, or --accept-empty-volumes",
-    )
-
-
-def _examine_until_generated(
-    prepared: Prepared,
-    intent: Intent,
-    timeout: float,
-    emit: Emit,
-    passing: Collection[Gap] = (),
-) -> tuple[Examined, list[Gap]]:
-    """Compare again, and give operators time to make what they had made in the source.
-
-    An owner that has not got its objects again in ``timeout`` seconds is a gap: its operator may be
-    dead, which nothing else would show. Where only a part was asked for, only its owners count.
-    ``passing``: what discovery still says a moment longer of API services that have just become
-    available.
-    """
-    tree, target = prepared.examined.recorded.tree, prepared.planned.goal.target
-    recorded = tree.coverage.generated if tree.coverage else {}
-    deadline = time.monotonic() + timeout
-    while True:
-        after = examine(prepared.connection, target, tree, trusted=prepared.trusted, emit=emit)
-        observation = after.observation
-        lacking = [
-            (owner, kind)
-            for owner, kind in not_generated(recorded, observation.state, observation.generated)
-            if not intent.selection or owner in prepared.chosen
-        ]
-        still_silent = any(gap in passing for gap in observation.state.gaps)
-        if not (lacking or still_silent) or time.monotonic() > deadline:
-            return after, [_dead(owner, kind) for owner, kind in lacking]
-        if lacking:
-            owner, (_, kind) = lacking[0]
-            emit(Waiting(owner, f"its operator has not made a {kind} yet"))
-        time.sleep(_ASK_AGAIN)
-
-
-def _dead(owner: Ref, group_kind: tuple[str, str]) -> Gap:
-    kind = ".".join(filter(None, reversed(group_kind)))
-    return Gap(owner, f"its operator has not made a {kind} again")
+    with holding("rebuild", connection=connection, emit=emit):
+        return carry_out(prepared, intent, timeout=timeout, emit=emit)

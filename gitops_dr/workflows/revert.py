@@ -16,7 +16,10 @@ from gitops_dr.config import ClusterSettings
 from gitops_dr.engine.aims import Aims
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.execute import execute
+from gitops_dr.engine.holding import holding
 from gitops_dr.engine.ignoring import without_ignored
+from gitops_dr.engine.keyed import with_secrets
+from gitops_dr.engine.lost_points import tell_lost_points
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point, refuse_another_cluster
 from gitops_dr.engine.prepare import Prepared, prepare_from
@@ -54,8 +57,9 @@ def revert(
     """
     opened = open_repo(where, emit)
     settings = opened.settings
-    tree = read_point(opened, at)
     connection = open_cluster(where, settings)
+    tell_lost_points(opened, connection, emit)
+    tree = with_secrets(opened, where, read_point(opened, at), connection, emit=emit)
     identity = identify(connection)
     refuse_another_cluster(tree, identity, settings.name)
     trusted = settings.trusted_managers
@@ -78,17 +82,18 @@ def revert(
         return reverting
     confirm(reverting)
 
-    outcomes = execute(
-        connection,
-        reverting.planned.plan,
-        prepared.bodies,
-        resources,
-        late_binding=late_binding_classes(connection),
-        aim=aim,
-        timeout=timeout,
-        emit=emit,
-    )
-    after = examine(connection, identity, tree, trusted=trusted, emit=emit)
+    with holding("revert", connection=connection, emit=emit):
+        outcomes = execute(
+            connection,
+            reverting.planned.plan,
+            prepared.bodies,
+            resources,
+            late_binding=late_binding_classes(connection),
+            aim=aim,
+            timeout=timeout,
+            emit=emit,
+        )
+        after = examine(connection, identity, tree, trusted=trusted, emit=emit)
     excused = {omission.ref for omission in reverting.planned.plan.omissions}
     named = choice.selection.refs
     left = tuple(_still_meant(_shown(after, settings), fields, excused, named))

@@ -121,12 +121,6 @@ def test_fields_of_one_object(fields, expected):
             "name it as drift does",
         ),
         (
-            choose("Secret/shop/s"),
-            RefusedError,
-            "Secret/shop/s: Secrets are not in Git",
-            "their values would be there in plain text",
-        ),
-        (
             choose("ConfigMap/shop/made"),
             RefusedError,
             "ConfigMap/shop/made: is left out of Git",

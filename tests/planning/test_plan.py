@@ -237,7 +237,7 @@ def test_what_could_not_be_read_in_the_target_is_not_called_missing() -> None:
     assert made.gaps == ()
 
 
-def test_the_digest_is_of_the_acts_the_commit_and_the_target() -> None:
+def test_the_digest_is_of_the_acts_the_commit_the_configuration_and_the_target() -> None:
     made = plan({"ConfigMap/shop/a": {}, **NAMESPACE})
     same = digest(made, "c0ffee", "uid")
     assert len(same) == 64
@@ -246,12 +246,13 @@ def test_the_digest_is_of_the_acts_the_commit_and_the_target() -> None:
     others = {
         digest(made, "decade", "uid"),
         digest(made, "c0ffee", "other uid"),
+        digest(made, "c0ffee", "uid", "other configuration"),
         digest(replace(made, steps=made.steps[:1]), "c0ffee", "uid"),
         digest(replace(made, steps=(changed, *made.steps[1:])), "c0ffee", "uid"),
         digest(replace(made, steps=made.steps[::-1]), "c0ffee", "uid"),
     }
     assert same not in others
-    assert len(others) == 5
+    assert len(others) == 6
 
 
 # -- intents ---------------------------------------------------------------------------------------

@@ -399,6 +399,37 @@ ROWS: list[tuple[str, dict[str, Any], str]] = [
         "ClusterIssuer.cert-manager.io/i",
     ),
     (
+        "Certificate.cert-manager.io/shop/c",
+        {"spec": {"secretName": "tls"}},
+        "Secret/shop/tls",
+    ),
+    (
+        "Issuer.cert-manager.io/shop/i",
+        {"spec": {"acme": {"privateKeySecretRef": {"name": "account"}}}},
+        "Secret/shop/account",
+    ),
+    (
+        "Issuer.cert-manager.io/shop/i",
+        {"spec": {"ca": {"secretName": "ca"}}},
+        "Secret/shop/ca",
+    ),
+    (
+        "ClusterIssuer.cert-manager.io/i",
+        {
+            "spec": {
+                "acme": {
+                    "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "t"}}}}]
+                }
+            }
+        },
+        "Secret/cert-manager/t",
+    ),
+    (
+        "Deployment.apps/shop/sealed-secrets-controller",
+        {"metadata": {"labels": {"app.kubernetes.io/name": "sealed-secrets"}}},
+        "Secret/shop/sealed-secrets-key*",
+    ),
+    (
         "Book.shop.io/shop/b",
         {},
         "CustomResourceDefinition.apiextensions.k8s.io/things.shop.io ready hard",

@@ -100,9 +100,6 @@ def test_ids_are_unique() -> None:
 
 
 def test_secrets_are_told_apart_by_their_metadata_alone() -> None:
-    assert rules_for("", "Secret").metadata_suffices
-    assert not rules_for("", "ConfigMap").metadata_suffices
-    assert not rules_for("", "Pod").metadata_suffices
     partial = {
         "metadata": {"name": "a", "annotations": {"kubernetes.io/service-account.name": "x"}}
     }
@@ -115,8 +112,7 @@ def test_the_account_of_what_is_left_out_depends_on_the_kind_only() -> None:
     rules = {omission.rule for omission in standing_omissions("", "Pod")}
     assert rules == {"mirror-pod", "finished-pod"}
     assert {str(omission.ref) for omission in standing_omissions("", "Pod")} == {"Pod/*"}
-    # Each is named instead, so it is no standing omission.
-    assert "secrets-policy" not in {o.rule for o in standing_omissions("", "Secret")}
+    assert {o.rule for o in standing_omissions("", "Secret")} == {"service-account-token"}
     assert [o.rule for o in standing_omissions("", "Event")] == ["events"]
     assert standing_omissions("example.com", "Shop") == ()
 

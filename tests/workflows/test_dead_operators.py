@@ -1,11 +1,15 @@
 """The end of a rebuild waits for what operators make, and names the operator that makes nothing."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gitops_dr.cluster.discover import silence
+from gitops_dr.desired.target import IDENTITY
+from gitops_dr.desired.target_state import rewriter_of_source
+from gitops_dr.engine import carrying
 from gitops_dr.events import Waiting
 from gitops_dr.model import Action, Entry, Gap, Outcome, Ref, Result, State
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
@@ -33,9 +37,10 @@ class Target:
         self.silent = METRICS
         self.events: list[Any] = []
         patch.setattr(
-            workflow, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.rest)
+            carrying, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.rest)
         )
-        patch.setattr(workflow, "examine", self.examine)
+        patch.setattr(carrying, "examine", self.examine)
+        patch.setattr(workflow, "holding", lambda *_, **__: nullcontext())
 
     def rest(self, seconds: float) -> None:
         self.now += seconds
@@ -77,7 +82,10 @@ class Target:
             bodies=None,
             aim=None,
             trusted=(),
-            examined=SimpleNamespace(recorded=SimpleNamespace(tree=tree, bodies=None)),
+            target=IDENTITY,
+            examined=SimpleNamespace(
+                recorded=SimpleNamespace(tree=tree, bodies=None, rewriter=rewriter_of_source())
+            ),
             planned=SimpleNamespace(
                 goal=SimpleNamespace(target="the target"),
                 plan=SimpleNamespace(omissions=()),
@@ -86,8 +94,8 @@ class Target:
             ),
         )
         self.patch.setattr(workflow, "prepare", lambda *_, **__: prepared)
-        self.patch.setattr(workflow, "late_binding_classes", lambda _connection: None)
-        self.patch.setattr(workflow, "execute", lambda *_, **__: outcomes)
+        self.patch.setattr(carrying, "late_binding_classes", lambda _connection: None)
+        self.patch.setattr(carrying, "execute", lambda *_, **__: outcomes)
         done = workflow.rebuild(
             None,  # type: ignore[arg-type]
             lambda _planned: None,

@@ -1,28 +1,17 @@
-"""A comparison as one page that needs nothing else: no network, and no script to be read. Pure.
-
-The page comes from ``reports/templates``. Everything in it is escaped by Jinja, after ``_visible``
-has shown control characters; its policy lets only its own script and style run, by their hashes.
-"""
+"""A comparison as one page, to be filtered by what it is about. Pure."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from gitops_dr.model import Difference, FieldChange, Presence, Ref
 from gitops_dr.reports.drift import words
 from gitops_dr.reports.drift.lines import diff_lines
-from gitops_dr.reports.text import brief, count, shorten, shown, shown_line
+from gitops_dr.reports.html import render
+from gitops_dr.reports.text import brief, count, shorten, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.resources import shipped
 from gitops_dr.results import Drifted, Merge
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 OPEN = 12
 """Differences up to which all of them are unfolded at first."""
@@ -77,62 +66,22 @@ def as_html(result: Drifted) -> str:
     for difference in result.differences:
         row = _row(difference, limits)
         namespaces.setdefault(row.namespace, []).append(row)
-    return _page(
-        result=result,
-        compared_with=words.compared_with(result),
-        coverage=words.coverage(result),
-        found=words.found(result),
-        counts=[(p, sum(d.presence is p for d in result.differences)) for p in Presence],
-        namespaces=sorted(namespaces.items()),
-        merges=[_merge_row(merge, limits) for merge in merges],
-        merging=words.merging(result.against) if result.against else "",
-        unfold=len(result.differences) <= OPEN,
-        gaps=[f"{gap.ref}: {gap.reason}" for gap in result.gaps],
-        mend=words.rules_to_mend(result),
-        hidden=words.hidden(result),
-        left_out=words.left_out(result),
-    )
-
-
-def _page(**values: Any) -> str:
-    from markupsafe import Markup
-
-    folder = shipped("reports/templates")
-    script, style = ((folder / f"drift.{end}").read_text("utf-8") for end in ("js", "css"))
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    # The only text that is not escaped, and our own.
-    own = {"script": Markup(script), "style": Markup(style), "policy": Markup(policy)}  # noqa: S704
-    return _template().render(values | own).rstrip("\n")
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(shipped("reports/templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = count
-    return environment.get_template("drift.html.j2")
-
-
-def _visible(value: Any) -> Any:
-    """Show the control characters of whatever is put on the page; lines stay lines."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return "\n".join(map(shown_line, value.split("\n")))
-    return value
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    values = {
+        "result": result,
+        "compared_with": words.compared_with(result),
+        "coverage": words.coverage(result),
+        "found": words.found(result),
+        "counts": [(p, sum(d.presence is p for d in result.differences)) for p in Presence],
+        "namespaces": sorted(namespaces.items()),
+        "merges": [_merge_row(merge, limits) for merge in merges],
+        "merging": words.merging(result.against) if result.against else "",
+        "unfold": len(result.differences) <= OPEN,
+        "gaps": [f"{gap.ref}: {gap.reason}" for gap in result.gaps],
+        "mend": words.rules_to_mend(result),
+        "hidden": words.hidden(result),
+        "left_out": words.left_out(result),
+    }
+    return render("drift.html.j2", values, styles=["drift.css"], script="drift.js")
 
 
 def _row(difference: Difference, limits: _Limits) -> _Row:

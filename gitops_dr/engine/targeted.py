@@ -1,0 +1,77 @@
+"""Turns what a commit records of the source into what a target should be. Reads from Git only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gitops_dr.desired.authored import Rendering, rendered
+from gitops_dr.desired.target import IDENTITY, Target
+from gitops_dr.desired.target_state import Rewriter, rewritten
+from gitops_dr.engine.recorded import Recorded
+from gitops_dr.engine.sealing import SECRET, has_values
+from gitops_dr.errors import UsageError
+from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.path import manifest_path
+from gitops_dr.model import Body, Entry, Omission, Ref, Resource
+
+
+def targeted(
+    recorded: Recorded, target: Target, resources: Mapping[tuple[str, str], Resource]
+) -> tuple[Recorded, tuple[Omission, ...]]:
+    """What ``target`` should be, and what of the source it does not have.
+
+    ``resources``: how the target's cluster serves each kind; what it does not, the commit tells.
+    The identity target gets the very same. Raises ``UsageError`` as the target's parts do, and for
+    a manifest of its own that is an object of the source, too.
+    """
+    if target == IDENTITY:
+        return recorded, ()
+    tree = recorded.tree
+    rewriter = Rewriter(target)
+
+    def fingerprint(ref: Ref, body: Body) -> str:
+        data = canonical(body)
+        if ref.group_kind == SECRET and has_values(body):
+            return tree.sealing.fingerprint(tree.sealing.hmac(ref, data))
+        return tree.repo.blob_id(data)
+
+    found = rewritten(recorded.state, rewriter, recorded.bodies, fingerprint)
+    moved = {new: ref for ref in recorded.state.entries if (new := rewriter.ref(ref))}
+    entries = dict(found.state.entries)
+    authored = _moved(moved, recorded.rendered)
+    unopened = _moved(moved, recorded.unopened)
+    sources = dict(found.sources)
+    known = tree.coverage.resources if tree.coverage else ()
+    served = {**{resource.group_kind: resource for resource in known}, **resources}
+    scopes = {kind: resource.namespaced for kind, resource in served.items()}
+    for ref, own in rendered(Rendering(target.manifests), namespaced=scopes).objects.items():
+        if ref in entries and ref.group_kind != SECRET:
+            raise UsageError(
+                f"{own.path}: {ref} is an object of the source, too",
+                hint="say in a patch what is other there",
+            )
+        resource = served.get(ref.group_kind)
+        plural = resource.plural if resource else f"{ref.kind.lower()}s"
+        # Nothing that is live has an empty fingerprint, so the bodies of all of these are compared.
+        entries[ref] = Entry("", manifest_path(ref, plural), own.version)
+        authored[ref] = own
+        sources.pop(ref, None)
+        unopened.pop(ref, None)
+        if ref in target.closed:
+            unopened[ref] = target.closed[ref]
+    wanted = replace(
+        recorded,
+        state=replace(found.state, entries=entries),
+        blob_of=_moved(moved, recorded.blob_of),
+        rendered={ref: one for ref, one in authored.items() if ref in entries},
+        unopened={ref: why for ref, why in unopened.items() if ref in entries},
+        rewriter=rewriter,
+        sources=sources,
+    )
+    return wanted, found.omissions
+
+
+def _moved[T](moved: Mapping[Ref, Ref], known: Mapping[Ref, T]) -> dict[Ref, T]:
+    """What is known of the source's objects, by what they are at the target."""
+    return {new: known[ref] for new, ref in moved.items() if ref in known}

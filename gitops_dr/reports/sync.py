@@ -1,0 +1,46 @@
+"""What a sync has to say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gitops_dr.errors import ExitCode
+from gitops_dr.reports import documents, rebuild, tables
+from gitops_dr.reports.text import count, listing
+from gitops_dr.results import Synced
+
+
+def exit_code(result: Synced) -> ExitCode:
+    """0 if the cluster is what the commit says, else 3."""
+    return ExitCode.DONE if result.complete else ExitCode.PARTIAL
+
+
+def as_table(result: Synced, seconds: Mapping[str, float]) -> str:
+    """For a person."""
+    since = f" since commit {result.before[:12]}" if result.before else ""
+    lines = [
+        *([f"{count(len(result.pruned), 'object')} left Git{since}"] if result.pruned else []),
+        *tables.outcomes(result.pruned),
+        *listing(
+            "Left Git, and stay in the cluster:", [f"{ref}: {why}" for ref, why in result.kept]
+        ),
+    ]
+    return "\n".join([rebuild.as_table(result.rebuilt, {}), *lines, *tables.timings(seconds)])
+
+
+def as_json(result: Synced, seconds: Mapping[str, float]) -> str:
+    """For a program."""
+    document = rebuild.document(result.rebuilt)
+    return documents.dump(
+        {
+            **document,
+            "complete": result.complete,
+            "before": result.before or None,
+            "pruned": documents.outcomes(result.pruned),
+            "kept": [{"ref": documents.ref(ref), "reason": reason} for ref, reason in result.kept],
+            "seconds": documents.rounded(seconds),
+        }
+    )
+
+
+FORMATS = {"table": as_table, "json": as_json}
