@@ -60,7 +60,11 @@ class App:
         volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
         template = {
             "metadata": {"labels": labels},
-            "spec": {"containers": [{"name": "main", "image": "registry.example.com/main:1"}]},
+            "spec": {
+                "containers": [{"name": "main", "image": "registry.example.com/main:1"}],
+                # Or its namespace takes half a minute to go.
+                "terminationGracePeriodSeconds": 0,
+            },
         }
         spec: dict[str, Any] = {
             "replicas": self.replicas,
@@ -138,6 +142,15 @@ class Cluster:
     def contents(self) -> set[str]:
         found = self.listed(f"{SNAPSHOT_API}/volumesnapshotcontents")
         return {body["metadata"]["name"] for body in found}
+
+    def contents_of(self, app: App, prefix: str = "") -> list[str]:
+        """The contents of an application's snapshots."""
+        return [
+            body["metadata"]["name"]
+            for body in self.listed(f"{SNAPSHOT_API}/volumesnapshotcontents")
+            if body["spec"]["volumeSnapshotRef"]["namespace"] == app.name
+            and body["metadata"]["name"].startswith(prefix)
+        ]
 
     # -- applications --------------------------------------------------------------------------
 

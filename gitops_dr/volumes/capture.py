@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,8 +18,10 @@ import yamlrocks
 
 from gitops_dr.model import Body, Ref
 from gitops_dr.resources import shipped
+from gitops_dr.volumes.in_place import replicas_of
 from gitops_dr.volumes.policy import VolumePolicy, VolumeSettings
 from gitops_dr.volumes.records import Hooks, SnapshotRecord, Survives
+from gitops_dr.volumes.sets import STATEFUL_SET, ordinal_of
 
 GROUP = "snapshot.storage.k8s.io"
 SET = "gitops-dr.dev/snapshot-set"
@@ -179,16 +181,20 @@ def record_of(
     snapshot: Body,
     content: Body,
     *,
+    stateful_sets: Iterable[Body] = (),
     snapshot_set: str,
     settings: VolumeSettings,
     hooks: Hooks,
 ) -> SnapshotRecord:
-    """Write down a sound, usable snapshot. All of them are bodies as the API server has them."""
+    """Write down a sound, usable snapshot. All of them are bodies as the API server has them.
+
+    ``stateful_sets``: those among which the claim's may be.
+    """
     spec, status = content["spec"], content["status"]
     source, capacity = volume["spec"], (volume["spec"].get("capacity") or {}).get("storage", "")
     annotations = content["metadata"].get("annotations") or {}
     claim_spec = claim.get("spec") or {}
-    owner, ordinal = _set_of(claim)
+    owner, ordinal = _set_of(claim, stateful_sets)
     return SnapshotRecord(
         namespace=claim["metadata"]["namespace"],
         claim=claim["metadata"]["name"],
@@ -224,18 +230,25 @@ def survives(driver: str, settings: VolumeSettings) -> Survives:
     return Survives(told)
 
 
-def _set_of(claim: Body) -> tuple[Ref | None, int | None]:
-    """The StatefulSet that owns the claim, and the pod's ordinal, which its name ends with.
+def _set_of(claim: Body, stateful_sets: Iterable[Body]) -> tuple[Ref | None, int | None]:
+    """The StatefulSet whose claim it is, and the pod's ordinal, which its name ends with.
 
-    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
+    Only a set that deletes claims is their owner; else its templates tell, as they tell the set's
+    own controller: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#stable-storage
+    Where two sets could have made the name, none is named.
     """
     metadata = claim["metadata"]
-    ordinal = re.search(r"-(\d+)\Z", metadata["name"], re.ASCII)
+    ref = Ref("", "PersistentVolumeClaim", metadata["namespace"], metadata["name"])
+    ordinal = re.search(r"-(\d+)\Z", ref.name, re.ASCII)
     for owner in metadata.get("ownerReferences") or ():
-        if owner.get("kind") == "StatefulSet" and ordinal:
-            ref = Ref("apps", "StatefulSet", metadata["namespace"], owner["name"])
-            return ref, int(ordinal[1])
-    return None, None
+        if owner.get("kind") == STATEFUL_SET[1] and ordinal:
+            return Ref(*STATEFUL_SET, ref.namespace, owner["name"]), int(ordinal[1])
+    found = [
+        (Ref(*STATEFUL_SET, ref.namespace, body["metadata"]["name"]), number)
+        for body in stateful_sets
+        if (number := ordinal_of(body, ref, replicas_of(body))) is not None
+    ]
+    return found[0] if len(found) == 1 else (None, None)
 
 
 def _topology(source: Mapping[str, Any]) -> tuple[dict[str, str], ...]:

@@ -18,6 +18,7 @@ from typing import Any
 from gitops_dr.model import Body, Ref
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.volumes.restore import SNAPSHOT
+from gitops_dr.volumes.sets import STATEFUL_SET, ordinal_of
 
 FORMAT = 1
 NOTE = "gitops-dr.dev/in-place-restore"
@@ -30,7 +31,6 @@ WHEN_SCALED = "gitops-dr.dev/when-scaled-before-restore"
 """Annotation on a suspended StatefulSet: what it was to do with claims when it is scaled down."""
 
 DEPLOYMENT = ("apps", "Deployment")
-STATEFUL_SET = ("apps", "StatefulSet")
 
 _CLAIM = ("", "PersistentVolumeClaim")
 # With one of them the claim is one that a provisioner made a volume for; without, a rebuild would
@@ -225,16 +225,7 @@ def workload_uses(group_kind: tuple[str, str], body: Body, claim: Ref) -> bool:
         return False
     if _pod_spec_uses((spec.get("template") or {}).get("spec") or {}, claim):
         return True
-    if group_kind != STATEFUL_SET:
-        return False
-    first = (spec.get("ordinals") or {}).get("start") or 0
-    ordinals = range(first, first + replicas_of(body))
-    for template in spec.get("volumeClaimTemplates") or ():
-        prefix = f"{template['metadata']['name']}-{metadata['name']}-"
-        ordinal = claim.name.removeprefix(prefix)
-        if claim.name.startswith(prefix) and _ORDINAL.fullmatch(ordinal):
-            return str(int(ordinal)) == ordinal and int(ordinal) in ordinals
-    return False
+    return group_kind == STATEFUL_SET and ordinal_of(body, claim, replicas_of(body)) is not None
 
 
 def pod_uses(pod: Body, claim: Ref) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from gitops_dr.manifests.selector import ObjectSelector
@@ -81,6 +82,8 @@ class VolumeSettings:
     survives: Mapping[str, str] = field(default_factory=dict)
     """Driver to what must go for its snapshots to go, where the shipped table is wrong."""
     keep: Keep = Keep()
+    max_age: timedelta | None = None
+    """How old the newest snapshot of a claim may be; None: as old as it is."""
 
 
 NO_POLICY = VolumePolicy()

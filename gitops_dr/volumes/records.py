@@ -8,6 +8,7 @@ snapshot is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -93,6 +94,15 @@ class SnapshotRecord:
     def ref(self) -> Ref:
         """The claim."""
         return Ref("", _CLAIM, self.namespace, self.claim)
+
+    @property
+    def moment(self) -> datetime | None:
+        """When the data was cut; None if ``created`` is no time with its zone."""
+        try:
+            found = datetime.fromisoformat(self.created)
+        except ValueError:
+            return None
+        return found if found.tzinfo else None
 
 
 def record_path(claim: Ref) -> str:

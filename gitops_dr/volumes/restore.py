@@ -12,10 +12,14 @@ import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+import yamlrocks
 
 from gitops_dr.manifests.quantity import amount
 from gitops_dr.model import Body, Entry, Ref
+from gitops_dr.resources import shipped
 from gitops_dr.volumes.records import SnapshotRecord
 
 GROUP = "snapshot.storage.k8s.io"
@@ -69,6 +73,7 @@ def restoration(
     or where the volume would silently be empty.
     """
     spec = body.get("spec") or {}
+    _check_driver(record)
     _check_mode(spec, record)
     storage_class = _storage_class(spec, record, facts)
     snapshot_class, notes = _snapshot_class(record, facts)
@@ -136,6 +141,21 @@ def contains(live: Any, wanted: Any) -> bool:
             key in live and contains(live[key], value) for key, value in wanted.items()
         )
     return bool(live == wanted)
+
+
+def _check_driver(record: SnapshotRecord) -> None:
+    because = _unimportable().get(record.driver)
+    if because is not None:
+        raise CannotRestoreError(
+            f"{record.driver} cannot fill a volume from a handle: {because}",
+            hint="bring its data back with the driver's own means",
+        )
+
+
+@cache
+def _unimportable() -> dict[str, str]:
+    rows = yamlrocks.loads(shipped("volumes/unimportable.yaml").read_bytes())
+    return {row["driver"]: row["because"] for row in rows}
 
 
 def _check_mode(spec: Mapping[str, Any], record: SnapshotRecord) -> None:

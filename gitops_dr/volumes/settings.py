@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 Refuse = Callable[[str, str, str], Exception]
 """Makes the error about a key of the file: its path, the problem, and a hint or nothing."""
 
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_AGE = re.compile(r"(?:[0-9]{1,5}[dhm]){1,3}", re.ASCII)
+_OLDEST = timedelta(days=3660)
 _WISHES = ("capture", "snapshotClass", "restore", "pre", "post")
 
 
@@ -77,6 +82,7 @@ def shape(base: type[BaseModel]) -> tuple[type[BaseModel], dict[str, Collection[
         snapshotClasses: dict[str, str] | None = None  # noqa: N815
         survives: dict[str, str] | None = None
         keep: KeepModel | None = None
+        maxAge: str | None = None  # noqa: N815
         policies: list[Policy] | None = None
 
     return Section, {
@@ -116,10 +122,27 @@ def read_section(
     if written.get("keep") is not None and keep == Keep():
         hint = "give one of last, hourly, daily, weekly and monthly a number"
         raise refuse("volumes.keep", "keeps nothing", hint)
+    max_age = written.get("maxAge")
+    if max_age is not None:
+        max_age = reader.read("volumes.maxAge", max_age, parse_age)
     return VolumesSection(
-        VolumeSettings(tuple(policy for policy, _ in policies), classes, survives, keep),
+        VolumeSettings(tuple(policy for policy, _ in policies), classes, survives, keep, max_age),
         tuple(cluster for _, cluster in policies),
     )
+
+
+def parse_age(text: str) -> timedelta:
+    """Read an age such as ``26h``, ``7d`` or ``1d12h``.
+
+    Raises ``ValueError`` for anything else, for nothing, and for more than ten years.
+    """
+    if not _AGE.fullmatch(text):
+        raise ValueError(f"{text!r} is no age such as 26h or 7d")
+    parts = re.findall(r"([0-9]+)([dhm])", text)
+    found = sum((int(number) * _UNITS[unit] for number, unit in parts), timedelta())
+    if not timedelta() < found <= _OLDEST:
+        raise ValueError(f"{text!r} is not more than nothing and at most ten years")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

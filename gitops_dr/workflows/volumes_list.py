@@ -6,6 +6,7 @@ Reads Git and the cluster.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.engine.capture import survey
@@ -33,6 +34,8 @@ def volumes(where: Where, *, emit: Emit = silent) -> tuple[VolumeStanding, ...]:
     surveyed = survey(connection, opened.settings.volumes)
     gone = read_pruned_handles(tree)
     records = {r: one for r, one in read_records(tree).items() if handle_of(one) not in gone}
+    max_age = opened.settings.volumes.max_age
+    oldest = None if max_age is None else datetime.now(UTC) - max_age
     users = _users(listed(connection, "/api/v1/pods"), _owners(connection))
     found = []
     for body in surveyed.claims:
@@ -47,18 +50,21 @@ def volumes(where: Where, *, emit: Emit = silent) -> tuple[VolumeStanding, ...]:
                 or ((spec.get("resources") or {}).get("requests") or {}).get("storage", ""),
                 workload=users.get((ref.namespace, ref.name), ""),
                 record=record,
-                reason=surveyed.reasons.get(ref) or _reason(record, ref, tree),
+                reason=surveyed.reasons.get(ref) or _reason(record, ref, tree, oldest),
             )
         )
     return tuple(sorted(found, key=lambda standing: standing.claim))
 
 
-def _reason(record: SnapshotRecord | None, ref: Ref, tree: Tree) -> str:
+def _reason(record: SnapshotRecord | None, ref: Ref, tree: Tree, oldest: datetime | None) -> str:
+    """Why a claim that can be captured is not protected; empty if it is."""
     last_time = tree.coverage.unprotected.get(ref, "") if tree.coverage else ""
     if record is None:
         return last_time or "no snapshot of it was taken yet"
     if record.survives is Survives.VOLUME:
         return "its snapshots die with the volume"
+    if oldest is not None and (record.moment is None or record.moment < oldest):
+        return last_time or "its newest snapshot is older than volumes.maxAge allows"
     return last_time
 
 

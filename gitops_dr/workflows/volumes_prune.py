@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import identify
+from gitops_dr.engine.holding import holding
 from gitops_dr.engine.kept_snapshots import LiveSnapshot, kept_snapshots
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.protecting import clear_left_over, repository_label
@@ -76,25 +77,27 @@ def prune(where: Where, confirm: Confirm, *, dry_run: bool = False, emit: Emit =
     )
     if dry_run:
         return result
+    opened.trust.require_own_key()
     confirm(result)
 
-    made = commit(
-        opened.repo,
-        changes={
-            f"{opened.settings.prefix}/{PRUNED}": write_pruned(
-                known.gone | {handle_of(record) for record in going}
-            )
-        }
-        if going
-        else {},
-        message=f"Prune {opened.settings.name}: {len(going)} snapshots",
-        trailers={},
-        guard=objection,
-        expected=opened.head,
-    )
-    removed = clear_left_over(connection, opened, source)
-    live = [known.live[handle_of(record)] for record in going]
-    gaps = _delete(connection, [*left_over, *live])
+    with holding("volumes prune", repo=opened.repo, connection=connection, emit=emit):
+        made = commit(
+            opened.repo,
+            changes={
+                f"{opened.settings.prefix}/{PRUNED}": write_pruned(
+                    known.gone | {handle_of(record) for record in going}
+                )
+            }
+            if going
+            else {},
+            message=f"Prune {opened.settings.name}: {len(going)} snapshots",
+            trailers={"Pruned-From": opened.settings.name},
+            guard=objection,
+            expected=opened.head,
+        )
+        removed = clear_left_over(connection, opened, source)
+        live = [known.live[handle_of(record)] for record in going]
+        gaps = _delete(connection, [*left_over, *live])
     return result.done(
         commit=made.id if made.created else None,
         left_over=(*result.left_over, *removed),

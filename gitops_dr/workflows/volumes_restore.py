@@ -17,6 +17,7 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import identify
 from gitops_dr.engine.claims import find_claim
 from gitops_dr.engine.elsewhere import copy, is_begun
+from gitops_dr.engine.holding import holding
 from gitops_dr.engine.in_place import Failpoint, InPlace, no_failpoint
 from gitops_dr.engine.interrupts import signals_interrupt
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
@@ -99,7 +100,8 @@ def restore(
         if not dry_run:
             confirm(plan)
             run = InPlace(connection, found.replacements, found.workloads, timeout, emit, failpoint)
-            return _in_place(run, plan)
+            with holding("volumes restore", connection=connection, emit=emit):
+                return _in_place(run, plan)
     else:
         copies = _copies(connection, records, to, facts, identity)
         plan = _plan_elsewhere(goal, records, copies)

@@ -43,11 +43,13 @@ def nobody(_ref):
     return None
 
 
-def run(connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody, **parts):
+def run(
+    connection, wanted=None, resource=CONFIG_MAPS, find_uid=nobody, *, look_first=False, **parts
+):
     wanted = wanted or body(resource)
     ref = Ref(resource.group, resource.kind, "shop", wanted["metadata"]["name"])
     step = Step(ref, Action.CREATE, "fingerprint", "path", "v1", **parts)
-    done = act(connection, step, resource, wanted, find_uid)
+    done = act(connection, step, resource, wanted, find_uid, look_first=look_first)
     assert (done.outcome.ref, done.outcome.action) == (ref, Action.CREATE)
     return done
 
@@ -232,6 +234,12 @@ MESSAGES = {
     (409, "object is being deleted"): refusal(
         409, "AlreadyExists", 'object is being deleted: configmaps "a" already exists'
     ),
+    (409, "Operation cannot be fulfilled on"): refusal(
+        409,
+        "Conflict",
+        'Operation cannot be fulfilled on resourcequotas "q": the object has been modified; please '
+        "apply your changes to the latest version and try again",
+    ),
     (0, ""): broken(),
     (429, ""): refusal(429, "TooManyRequests", "too many requests"),
     (500, ""): refusal(500, "InternalError", "etcdserver: leader changed"),
@@ -250,6 +258,78 @@ def test_a_refusal_that_passes_is_told_from_a_final_one(api, connection, row):
     assert done.outcome.reason
     assert done.too_early
     assert done.stored is None
+
+
+@pytest.mark.parametrize("row", TOO_EARLY, ids=lambda row: f"{row.status} {row.contains}")
+def test_it_is_said_where_nobody_knows_whether_it_was_made(api, connection, row):
+    api.on(PATH, MESSAGES[row.status, row.contains], method="POST")
+    assert run(connection).perhaps_done is (row.status in (0, 500, 502, 503, 504))
+
+
+@pytest.mark.parametrize(
+    ("live", "says"),
+    [
+        (
+            reply(stored(body(), deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["a/b"])),
+            "is being deleted; waits for a/b",
+        ),
+        (reply(stored(body())), 'object is being deleted: configmaps "a" already exists'),
+        (refusal(404), 'object is being deleted: configmaps "a" already exists'),
+    ],
+    ids=["held", "another by now", "gone by now"],
+)
+def test_what_holds_one_that_is_being_deleted_is_named(api, connection, live, says):
+    api.on(PATH, MESSAGES[409, "object is being deleted"], method="POST")
+    api.on(f"{PATH}/a", live)
+    done = run(connection)
+    assert (done.outcome.reason, done.too_early) == (says, True)
+
+
+SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
+SERVICE_PATH = "/api/v1/namespaces/shop/services"
+
+
+def test_what_was_perhaps_made_is_looked_up_before_it_is_made_again(api, connection):
+    """A second one would be refused for the port or the quota that the first one has taken.
+
+    https://github.com/kubernetes/kubernetes/issues/106842
+    """
+    wanted = body(SERVICES, spec={"ports": [{"port": 80, "nodePort": 30080}]})
+    api.on(SERVICE_PATH, refusal(422, "Invalid", "port is already allocated"), method="POST")
+    api.on(f"{SERVICE_PATH}/a", reply(stored(wanted)))
+    done = run(connection, wanted, SERVICES, look_first=True)
+    assert done.outcome.result is Result.PRESENT
+    assert [request.method for request in api.requests] == ["GET"]
+
+
+def test_what_was_not_made_is_made_then(api, connection):
+    api.on(PATH, reply(stored(body()), 201), method="POST")
+    done = run(connection, look_first=True)
+    assert done.outcome.result is Result.DONE
+    assert [request.method for request in api.requests] == ["GET", "POST"]
+
+
+def test_one_that_is_being_deleted_is_not_the_one_that_was_perhaps_made(api, connection):
+    api.on(f"{PATH}/a", reply(stored(body(), deletionTimestamp="2026-01-01T00:00:00Z")))
+    api.on(PATH, MESSAGES[409, "object is being deleted"], method="POST")
+    done = run(connection, look_first=True)
+    assert (done.outcome.result, done.too_early) == (Result.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "again"),
+    [
+        (refusal(403, "Forbidden", "User cannot get resource"), False),
+        (refusal(404, "NotFound", "the server could not find the requested resource"), True),
+        (broken(), True),
+    ],
+    ids=["refused", "not served", "no answer"],
+)
+def test_without_an_answer_to_that_nothing_is_made(api, connection, answer, again):
+    api.on(f"{PATH}/a", answer)
+    done = run(connection, look_first=True)
+    assert (done.outcome.result, done.too_early) == (Result.FAILED, again)
+    assert {request.method for request in api.requests} == {"GET"}
 
 
 def test_every_row_has_its_reason_and_a_link():
@@ -613,3 +693,105 @@ def test_a_volume_that_cannot_be_freed_for_now_is_tried_again(api, connection):
     done = run(connection, claim(), CLAIMS)
     assert done.outcome.result is Result.FAILED
     assert done.too_early
+
+
+# -- claims that are to be filled --------------------------------------------------------------
+
+CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+CLAIM_PATH = "/api/v1/namespaces/shop/persistentvolumeclaims"
+SOURCE = {
+    "apiGroup": "snapshot.storage.k8s.io",
+    "kind": "VolumeSnapshot",
+    "name": "gitops-dr-0123456789abcdef",
+}
+FILLED = body(CLAIMS, spec={"storageClassName": "fast", "dataSourceRef": SOURCE})
+PLAIN = body(CLAIMS, spec={"storageClassName": "fast"})
+
+
+def test_a_claim_that_keeps_its_source_is_made(api, connection):
+    answer = stored(FILLED)
+    answer["spec"] = {**FILLED["spec"], "dataSource": SOURCE}
+    api.on(CLAIM_PATH, reply(answer, 201), method="POST")
+    assert run(connection, FILLED, CLAIMS).outcome.result is Result.DONE
+
+
+def test_a_claim_whose_source_was_dropped_has_failed_and_does_not_stay(api, connection):
+    api.on(CLAIM_PATH, reply(stored(PLAIN), 201), method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(stored(PLAIN)))
+    api.on(f"{CLAIM_PATH}/a", reply({}), method="DELETE")
+    done = run(connection, FILLED, CLAIMS)
+    assert done.outcome.result is Result.FAILED
+    assert "its volume would be empty" in done.outcome.reason
+    assert done.stored is None
+    assert api.requests[-1].json == {"preconditions": {"uid": "1"}}
+
+
+def test_one_that_has_a_volume_by_then_is_left_and_said_to_be(api, connection):
+    bound = stored({**PLAIN, "spec": {**PLAIN["spec"], "volumeName": "pv"}})
+    api.on(CLAIM_PATH, reply(stored(PLAIN), 201), method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(bound))
+    done = run(connection, FILLED, CLAIMS)
+    assert done.outcome.reason.endswith("; it has a volume already, and is left")
+    assert not [request for request in api.requests if request.method == "DELETE"]
+
+
+@pytest.mark.parametrize(
+    ("live", "result"),
+    [
+        pytest.param(FILLED, Result.PRESENT, id="an attempt of ours made it"),
+        pytest.param(
+            {**FILLED, "status": {"phase": "Bound"}}, Result.PRESENT, id="it has its volume by now"
+        ),
+        pytest.param(PLAIN, Result.FAILED, id="an empty one"),
+        pytest.param(
+            {**PLAIN, "spec": {**PLAIN["spec"], "dataSourceRef": {**SOURCE, "name": "x"}}},
+            Result.FAILED,
+            id="one of another snapshot",
+        ),
+    ],
+)
+def test_a_claim_that_is_there_is_the_one_wanted_only_with_its_source(
+    api, connection, live, result
+):
+    api.on(CLAIM_PATH, THERE, method="POST")
+    api.on(f"{CLAIM_PATH}/a", reply(stored(live)))
+    assert run(connection, FILLED, CLAIMS).outcome.result is result
+
+
+CONTENT_KIND = Resource(
+    "snapshot.storage.k8s.io",
+    "v1",
+    "VolumeSnapshotContent",
+    "volumesnapshotcontents",
+    namespaced=False,
+)
+CONTENT_PATH = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents"
+SNAPSHOT_PATH = "/apis/snapshot.storage.k8s.io/v1/namespaces/shop/volumesnapshots"
+
+
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        ({}, Result.PRESENT),
+        ({"deletionPolicy": "Delete"}, Result.FAILED),
+        ({"source": {"snapshotHandle": "other"}}, Result.FAILED),
+    ],
+)
+def test_a_content_that_its_controllers_have_added_to_is_the_one_wanted(
+    api, connection, change, result
+):
+    reference = {"kind": "VolumeSnapshot", "namespace": "shop", "name": "a"}
+    spec = {"deletionPolicy": "Retain", "source": {"snapshotHandle": "h"}}
+    wanted = body(CONTENT_KIND, spec={**spec, "volumeSnapshotRef": reference})
+    live = stored(wanted, finalizers=["snapshot.storage.kubernetes.io/bound"])
+    live["spec"] = {
+        **wanted["spec"], **change, "volumeSnapshotRef": {**reference, "uid": "7"}
+    }  # fmt: skip
+    api.on(CONTENT_PATH, THERE, method="POST")
+    api.on(f"{CONTENT_PATH}/a", reply(live))
+    api.on(f"{SNAPSHOT_PATH}/a", reply({"metadata": {"name": "a", "uid": "7"}}))
+    ref = Ref(*CONTENT_KIND.group_kind, "", "a")
+    step = Step(ref, Action.CREATE, "", "path", "v1")
+    wanted["metadata"].pop("namespace")
+    live["metadata"].pop("namespace")
+    assert act(connection, step, CONTENT_KIND, wanted, nobody).outcome.result is result

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gitops_dr.cluster.connect import ApiError
+from gitops_dr.cluster.listing import Page
 from gitops_dr.engine import awaiting, watchers
 from gitops_dr.engine import execute as executing
 from gitops_dr.engine.act import Act
@@ -47,6 +48,8 @@ class World:
     """Stands in for ``act`` and ``watch``: attempts play their script, the test moves phases on."""
 
     attempts: list[Ref] = field(default_factory=list)
+    looked: list[bool] = field(default_factory=list)
+    """Of each attempt, whether it was to look first."""
     times: dict[Ref, list[float]] = field(default_factory=dict)
     scripts: dict[Ref, deque[Any]] = field(default_factory=dict)
     phases: dict[Ref, str] = field(default_factory=dict)
@@ -54,6 +57,8 @@ class World:
     """What ``find_uid`` said to a step that asked."""
     changed: threading.Condition = field(default_factory=threading.Condition)
     watchers: dict[tuple[str, str], Any] = field(default_factory=dict)
+    lastly: dict[Ref, str] = field(default_factory=dict)
+    listed: list[str] = field(default_factory=list)
     now: int = 0
     most: int = 0
 
@@ -64,11 +69,13 @@ class World:
         resource: Resource,
         body: Any,
         find_uid: Any,
+        look_first: bool,
         **_options: Any,
     ) -> Act:
         assert body == {"of": step.ref}
         with self.changed:
             self.attempts.append(step.ref)
+            self.looked.append(look_first)
             self.times.setdefault(step.ref, []).append(time.monotonic())
             self.now += 1
             self.most = max(self.most, self.now)
@@ -90,6 +97,14 @@ class World:
             self.watchers[resource.group_kind] = seen
             self.changed.notify_all()
         stop.wait(60)
+
+    def list_pages(self, _connection: Any, requests: Any) -> Any:
+        """What a last look finds."""
+        for request in requests:
+            self.listed.append(request.resource.kind)
+            named = [r for r in self.lastly if r.group_kind == request.resource.group_kind]
+            items = [phase(ref, self.lastly[ref]) for ref in named]
+            yield Page(request.resource, items, last=True)
 
     def becomes(self, text: str, name: str) -> None:
         """Let the watch of its kind see an object in that phase."""
@@ -113,7 +128,10 @@ class World:
 def world(monkeypatch: Any) -> World:
     made = World()
     monkeypatch.setattr(executing, "act", made.act)
+    for told in ("with_words", "with_causes"):
+        monkeypatch.setattr(executing, told, lambda _connection, outcomes: outcomes)
     monkeypatch.setattr(watchers, "watch", made.watch)
+    monkeypatch.setattr(watchers, "list_pages", made.list_pages)
     monkeypatch.setattr(executing, "_LOOK_EVERY", 0.01)
     return made
 
@@ -353,6 +371,20 @@ def test_after_the_timeout_it_goes_on_without(world):
     assert outcomes["ConfigMap/shop/a"].result is Result.DONE
 
 
+def test_what_a_stuck_watch_has_not_seen_is_seen_at_the_end(world):
+    """Nobody is called unready by what was seen minutes ago."""
+    world.phases[parse_ref(NS)] = "Pending"
+    world.lastly[parse_ref(NS)] = "Active"
+    outcomes = run(step(NS), config_map("a"), timeout=0.05)
+    assert outcomes[NS].result is Result.DONE
+    assert world.listed == ["Namespace"]
+
+
+def test_who_is_ready_is_not_looked_at_again(world):
+    run(step(NS), config_map("a"))
+    assert world.listed == []
+
+
 def test_without_a_readiness_that_it_must_have_it_is_not_tried(world):
     world.phases[parse_ref(NS)] = "Pending"
     needs = replace(need(NS, ready=True, hard=True), must_be_ready=True)
@@ -392,6 +424,33 @@ def test_what_will_never_be_ready_is_not_waited_for(world):
     outcomes = run(step(claim), config_map("a", need(claim, ready=True)), timeout=3600)
     assert outcomes[claim].result is Result.UNREADY
     assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
+@pytest.mark.parametrize(
+    ("lacking", "patience"),
+    [("PersistentVolumeClaim/shop/c", 0.0), ("ConfigMap/shop/a", 0.3)],
+    ids=["what no pod is without", "what it may do without"],
+)
+def test_without_its_claim_it_is_made_but_not_waited_for_long(
+    world, monkeypatch, lacking, patience
+):
+    monkeypatch.setattr(awaiting, "DOUBT", 0.0)
+    world.script(lacking, fails)
+    world.phases[parse_ref(NS)] = "Pending"
+    started = time.monotonic()
+    outcomes = run(step(lacking), step(NS, need(lacking)), timeout=0.3)
+    assert time.monotonic() - started >= patience
+    assert outcomes[NS].result is Result.UNREADY
+    told = f"is Pending; {lacking}, which it needs, did not come"
+    assert outcomes[NS].reason == ("is Pending" if patience else told)
+
+
+def test_it_is_not_waited_for_till_the_timeout(world, monkeypatch):
+    claim = "PersistentVolumeClaim/shop/c"
+    monkeypatch.setattr(awaiting, "DOUBT", 0.0)
+    world.script(claim, fails)
+    world.phases[parse_ref(NS)] = "Pending"
+    assert run(step(claim), step(NS, need(claim)), timeout=3600)[NS].result is Result.UNREADY
 
 
 def test_what_became_ready_after_all_is_done(world):
@@ -526,6 +585,17 @@ def test_what_came_too_early_is_tried_again(world, monkeypatch):
     outcomes = run(config_map("a"), config_map("b", need("ConfigMap/shop/a", hard=True)))
     assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
     assert world.tried() == ["ConfigMap/shop/a"] * 3 + ["ConfigMap/shop/b"]
+
+
+def test_what_was_perhaps_made_is_looked_up_from_then_on(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+
+    def unknown(each: Step, find_uid: Any) -> Act:
+        return replace(too_early(each, find_uid), perhaps_done=True)
+
+    world.script("ConfigMap/shop/a", too_early, unknown, too_early, world.make)
+    run(config_map("a"))
+    assert world.looked == [False, False, True, True]
 
 
 def test_the_pauses_grow_and_patience_ends(world, monkeypatch):
@@ -693,6 +763,32 @@ def test_an_object_that_is_made_and_cannot_be_linked_has_failed(world, monkeypat
     assert [each.result for each in told if each.ref == child.ref] == [Result.DONE, Result.FAILED]
     assert outcomes["ConfigMap/shop/second"].result is Result.FAILED
     assert outcomes["ConfigMap/shop/other"].result is Result.DONE
+
+
+def test_a_link_that_fails_for_a_moment_is_tried_again(world, monkeypatch):
+    answers = deque([ApiError("reset", status=0), ApiError("leader changed", status=500)])
+
+    def unlucky(*_arguments: Any) -> bool:
+        if answers:
+            raise answers.popleft()
+        return True
+
+    monkeypatch.setattr(executing, "relink", unlucky)
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    world.script("ConfigMap/shop/child", without_its_owner)
+    assert run(config_map("child"))["ConfigMap/shop/child"].result is Result.DONE
+
+
+def test_a_link_that_fails_for_ever_is_given_up(world, monkeypatch):
+    def unlucky(*_arguments: Any) -> bool:
+        raise ApiError("leader changed", status=500)
+
+    monkeypatch.setattr(executing, "relink", unlucky)
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(executing, "_PATIENCE", 0.05)
+    world.script("ConfigMap/shop/child", without_its_owner)
+    child = run(config_map("child"))["ConfigMap/shop/child"]
+    assert child.reason == "made, but not linked to its owner: leader changed"
 
 
 # -- size and end ----------------------------------------------------------------------------------

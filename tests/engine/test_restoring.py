@@ -11,13 +11,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_api import FakeApi, listed, reply
 from volumes_samples import CLAIM, FACTS, RECORD
 
-from gitops_dr.cluster.connect import ApiError
+from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.desired.target_state import rewriter_of_source
 from gitops_dr.engine import restoring
-from gitops_dr.engine.restoring import Restored, restored
+from gitops_dr.engine.restoring import Restored, restored, storage_facts
 from gitops_dr.manifests.selector import ObjectSelector
 from gitops_dr.model import Ref
+from gitops_dr.volumes.fitting import TargetFacts
 from gitops_dr.volumes.policy import VolumePolicy, VolumeSettings, WithoutData
 from gitops_dr.volumes.retention import handle_of
 
@@ -26,11 +29,17 @@ REF = RECORD.ref
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    stand = SimpleNamespace(records={REF: RECORD}, bodies={REF: CLAIM}, facts=FACTS)
+    target = TargetFacts(drivers=frozenset({RECORD.driver}))
+    stand = SimpleNamespace(records={REF: RECORD}, bodies={REF: CLAIM}, facts=FACTS, target=target)
     monkeypatch.setattr(restoring, "read_records", lambda _tree: stand.records)
     monkeypatch.setattr(restoring, "storage_facts", lambda *_: stand.facts)
+    monkeypatch.setattr(restoring, "target_facts", lambda *_: stand.target)
     stand.recorded = SimpleNamespace(
-        tree=None, bodies=lambda refs: ((ref, deepcopy(stand.bodies[ref])) for ref in refs)
+        tree=None,
+        rewriter=rewriter_of_source(),
+        sources={},
+        state=SimpleNamespace(entries={}),
+        bodies=lambda refs: ((ref, deepcopy(stand.bodies[ref])) for ref in refs),
     )
     return stand
 
@@ -80,6 +89,19 @@ def test_a_pruned_snapshot_is_none(world) -> None:
 def test_a_record_that_does_not_fit_blocks_with_the_reason(world) -> None:
     world.records = {REF: replace(RECORD, driver="other.driver")}
     assert "the snapshot is of other.driver" in found(world).blocked[0].reason
+
+
+def test_what_the_target_lacks_is_told_and_blocks_where_it_is_sure(world) -> None:
+    hard = {"persistentvolumeclaims": "2"}
+    metadata = {"namespace": "shop", "name": "small"}
+    quota = {"metadata": metadata, "spec": {"hard": hard}, "status": {"used": dict(hard)}}
+    world.target = TargetFacts(frozenset(), quotas=(quota,))
+    result = found(world, accept_empty=True)
+    assert [str(gap.ref) for gap in result.blocked] == ["ResourceQuota/shop/small"]
+    assert [note for note in result.notes if note.startswith(f"CSIDriver {RECORD.driver}")]
+    # Without volumes that come back nobody is asked.
+    world.records = {}
+    assert found(world, accept_empty=True) == Restored()
 
 
 def test_a_static_volume_needs_no_record(world) -> None:
@@ -165,3 +187,26 @@ def test_volumes_of_one_set_from_several_moments_are_told(world) -> None:
         target_uid="t",
     )
     assert "2 snapshot sets" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "default"),
+    [([], ""), (["a"], "a"), (["a", "b"], "")],
+    ids=["none", "one", "two"],
+)
+def test_a_default_class_counts_only_if_it_is_the_only_one(
+    api: FakeApi, connection: Connection, defaults: list[str], default: str
+) -> None:
+    """Which of several the API server would take depends on when they were made."""
+    mark = {"storageclass.kubernetes.io/is-default-class": "true"}
+    classes = [
+        {
+            "metadata": {"name": name, "annotations": mark if name in defaults else {}},
+            "provisioner": f"driver-{name}",
+        }
+        for name in ("a", "b")
+    ]
+    api.on("/apis/storage.k8s.io/v1/storageclasses", reply(listed(*classes)))
+    facts = storage_facts(connection)
+    assert facts.provisioners == {"a": "driver-a", "b": "driver-b"}
+    assert (facts.default_class, facts.snapshot_classes) == (default, {})

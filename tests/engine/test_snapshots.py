@@ -10,10 +10,16 @@ from fake_api import FakeApi, Request, listed, refusal, reply
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.engine import snapshots as module
 from gitops_dr.engine.capture import capture
-from gitops_dr.engine.snapshots import SnapshotSet, delete
+from gitops_dr.engine.snapshots import SnapshotSet, delete, secure
 from gitops_dr.events import Notice
 from gitops_dr.model import Ref
-from gitops_dr.volumes.capture import Protectable, is_cut, is_usable, snapshot_name
+from gitops_dr.volumes.capture import (
+    CannotCaptureError,
+    Protectable,
+    is_cut,
+    is_usable,
+    snapshot_name,
+)
 from gitops_dr.volumes.policy import NO_POLICY, VolumeSettings
 
 SET = "20261126t104500z-3f2a91"
@@ -173,6 +179,57 @@ def test_a_snapshot_is_taken_back_with_its_data(api: FakeApi, connection: Connec
         delete(connection, "shop", "x")
 
 
+# -- making one safe -------------------------------------------------------------------------------
+
+CONTENT = f"{GROUP}/volumesnapshotcontents/content"
+
+
+def content(**spec: Any) -> dict[str, Any]:
+    told = {"namespace": "shop", "name": snapshot_name(ref("data"), SET), "uid": "data"}
+    return {
+        "metadata": {"name": "content"},
+        "spec": {"volumeSnapshotRef": told, **spec},
+        "status": {"snapshotHandle": "h"},
+    }
+
+
+def test_a_snapshot_is_made_safe_by_one_request(api: FakeApi, connection: Connection) -> None:
+    api.on(CONTENT, reply(content(deletionPolicy="Retain")), method="PATCH")
+    assert secure(connection, snapshot("data", USABLE)) == content(deletionPolicy="Retain")
+    (asked,) = api.requests
+    assert asked.json == [
+        {"op": "test", "path": "/spec/volumeSnapshotRef/uid", "value": "data"},
+        {"op": "replace", "path": "/spec/deletionPolicy", "value": "Retain"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("live", "says"),
+    [
+        (content(volumeSnapshotRef={"namespace": "x", "name": "y"}), "is of another snapshot, x/y"),
+        (content(), "the test failed"),
+    ],
+)
+def test_the_content_of_another_snapshot_is_left_as_it_is(
+    api: FakeApi, connection: Connection, live: Any, says: str
+) -> None:
+    api.on(CONTENT, refusal(422, "Invalid", "the test failed"), method="PATCH")
+    api.on(CONTENT, reply(live))
+    with pytest.raises(CannotCaptureError, match=says):
+        secure(connection, snapshot("data", USABLE))
+
+
+def test_what_has_no_handle_or_no_content_is_not_safe(api: FakeApi, connection: Connection) -> None:
+    api.on(CONTENT, reply({**content(), "status": {}}), method="PATCH")
+    with pytest.raises(CannotCaptureError, match="content content has no handle"):
+        secure(connection, snapshot("data", USABLE))
+    with pytest.raises(CannotCaptureError, match="bound to no content"):
+        secure(connection, snapshot("data", {**CUT, "readyToUse": True}))
+    api.on(CONTENT, refusal(403, "Forbidden", "no"), method="PATCH")
+    with pytest.raises(ApiError):
+        secure(connection, snapshot("data", USABLE))
+
+
 # -- a capture whose cluster fails it --------------------------------------------------------------
 
 
@@ -221,6 +278,23 @@ def test_pods_of_few_namespaces_are_asked_for_one_by_one(
     assert len(api.asked("/api/v1/pods")) == lists
     asked = [request.path for request in api.requests if request.path.endswith("/pods")]
     assert len(asked) == (1 if lists else namespaces)
+
+
+def test_a_snapshot_that_cannot_be_made_safe_has_no_record_and_is_taken_back(
+    api: FakeApi, connection: Connection, monkeypatch
+) -> None:
+    monkeypatch.setattr("gitops_dr.engine.capture.new_set", lambda: SET)
+    cluster(api, ("shop", "data"))
+    api.on(HERE, reply({}, 201), method="POST")
+    api.on(ALL, reply(listed(snapshot("data", USABLE))))
+    api.on(CONTENT, refusal(403, "Forbidden", "not yours"), method="PATCH")
+    path = f"{HERE}/{snapshot_name(ref('data'), SET)}"
+    api.on(path, reply(snapshot("data")))
+    api.on(path, reply({}), method="DELETE")
+    done = capture(connection, VolumeSettings(), "source")
+    assert [gap.reason for gap in done.gaps] == ["its snapshot cannot be relied on: not yours"]
+    assert done.records == ()
+    assert len(api.asked(path, "DELETE")) == 1
 
 
 def test_pods_that_may_not_be_read_end_the_capture(api: FakeApi, connection: Connection) -> None:

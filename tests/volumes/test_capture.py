@@ -25,7 +25,7 @@ from gitops_dr.volumes.capture import (
     unsound,
 )
 from gitops_dr.volumes.policy import NO_POLICY, VolumeSettings
-from gitops_dr.volumes.records import Hooks, Survives, read_record, write_record
+from gitops_dr.volumes.records import Hooks, SnapshotRecord, Survives, read_record, write_record
 
 DRIVER = "directory.csi.gitops-dr.dev"
 BOUND = {**CLAIM, "status": {"phase": "Bound"}, "metadata": {**CLAIM["metadata"], "uid": "c1"}}
@@ -197,6 +197,58 @@ def test_the_record_has_all_that_a_restore_needs() -> None:
     assert list(record.secret_annotations) == [
         "snapshot.storage.kubernetes.io/deletion-secret-name"
     ]
+
+
+def stateful_set(name: str, template: str = "data", **spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": spec.pop("namespace", "shop"), "name": name}
+    templates = [{"metadata": {"name": "other"}}, {"metadata": {"name": template}}]
+    return {"metadata": metadata, "spec": {"volumeClaimTemplates": templates, **spec}}
+
+
+@pytest.mark.parametrize(
+    ("claim", "sets", "owner"),
+    [
+        ("data-db-0", [stateful_set("db")], ("db", 0)),
+        ("data-db-2", [stateful_set("db", replicas=3), stateful_set("d", replicas=3)], ("db", 2)),
+        ("data-db-5", [stateful_set("db", replicas=1, ordinals={"start": 5})], ("db", 5)),
+        ("data-db-3", [stateful_set("db", replicas=3)], None),
+        ("data-db-0", [stateful_set("db", ordinals={"start": 1})], None),
+        ("data-db-0", [stateful_set("db", replicas=0)], None),
+        ("data-db-0", [stateful_set("db", "wal")], None),
+        ("data-db-0", [stateful_set("db", namespace="bank")], None),
+        ("data-db-00", [stateful_set("db")], None),
+        ("data-db", [stateful_set("db")], None),
+        ("data-db", [], None),
+        ("data-a-b-0", [stateful_set("b", "data-a"), stateful_set("a-b")], None),
+    ],
+)
+def test_the_set_is_known_by_its_templates(claim, sets, owner) -> None:
+    """A claim that was restored has no owner, nor has one of a set that keeps its claims."""
+    record = recorded(changed(BOUND, "metadata", "name", to=claim), sets)
+    found = record.owner and (record.owner.name, record.ordinal)
+    assert found == owner
+    assert record.owner is None or str(record.owner) == f"StatefulSet.apps/shop/{owner[0]}"
+
+
+def test_an_owner_is_believed_before_a_name() -> None:
+    owners = [{"kind": "StatefulSet", "name": "former"}]
+    claim = changed(BOUND, "metadata", "ownerReferences", to=owners)
+    record = recorded(claim, [stateful_set("db")])
+    assert (record.owner, record.ordinal) == (Ref("apps", "StatefulSet", "shop", "former"), 0)
+
+
+def recorded(claim: Any, stateful_sets: Any) -> SnapshotRecord:
+    return record_of(
+        claim,
+        VOLUME,
+        None,
+        SNAPSHOT,
+        CONTENT,
+        stateful_sets=stateful_sets,
+        snapshot_set="set-1",
+        settings=VolumeSettings(),
+        hooks=Hooks(),
+    )
 
 
 def test_people_know_better_than_the_table_what_a_snapshot_survives() -> None:

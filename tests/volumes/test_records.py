@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -69,3 +70,15 @@ def test_a_newer_format_is_refused() -> None:
 def test_the_place_follows_from_the_claim() -> None:
     assert record_path(RECORD.ref) == "recovery/volumes/shop/data-db-0.yaml"
     assert record_path(Ref("", "PersistentVolumeClaim", "a", "..")).count("/") == 3
+
+
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        ("2026-11-26T10:45:00Z", datetime(2026, 11, 26, 10, 45, tzinfo=UTC)),
+        ("2026-11-26T10:45:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_when_the_data_was_cut(created, moment) -> None:
+    assert replace(RECORD, created=created).moment == moment

@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ volumes:
   snapshotClasses: {ebs.csi.aws.com: fast, nfs.csi.k8s.io: slow}
   survives: {rbd.csi.ceph.com: zone}
   keep: {last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 12}
+  maxAge: 1d2h
   policies:
   - namespace: shop
     name: cache-*
@@ -65,6 +67,7 @@ def test_everything_is_read() -> None:
     assert found.snapshot_classes == {"ebs.csi.aws.com": "fast", "nfs.csi.k8s.io": "slow"}
     assert found.survives == {"rbd.csi.ceph.com": "zone"}
     assert found.keep == Keep(3, 24, 7, 4, 12)
+    assert found.max_age == timedelta(hours=26)
     assert found.policies == (
         VolumePolicy(
             selector=ObjectSelector(
@@ -125,6 +128,11 @@ def test_without_a_file_nothing_is_wished() -> None:
         ("{keep: {last: true}}", "volumes.keep.last: Input should be a valid integer", SEE),
         ("{keep: {}}", "volumes.keep: keeps nothing", "a number"),
         ("{keep: {last: 0}}", "volumes.keep: keeps nothing", "a number"),
+        ("{maxAge: 5}", "volumes.maxAge: Input should be a valid string", SEE),
+        ("{maxAge: 5x}", "volumes.maxAge: '5x' is no age such as 26h", SEE),
+        ("{maxAge: ''}", "volumes.maxAge: '' is no age", SEE),
+        ("{maxAge: 0h}", "volumes.maxAge: '0h' is not more than nothing", SEE),
+        ("{maxAge: 99999d}", "volumes.maxAge: '99999d' is not more than nothing and at most", SEE),
         ("{policies: {}}", "volumes.policies: Input should be a valid list", SEE),
     ],
 )
@@ -180,7 +188,18 @@ def test_what_the_documentation_shows_can_be_read() -> None:
         assert settle(block).policies
 
 
-WORDS = ["policies", "keep", "last", "pre", "command", "timeout", "capture", "survives", "labels"]
+WORDS = [
+    "policies",
+    "keep",
+    "maxAge",
+    "last",
+    "pre",
+    "command",
+    "timeout",
+    "capture",
+    "survives",
+    "labels",
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["", "30s", "fail", "a\nb", "a"]),
     lambda inner: (

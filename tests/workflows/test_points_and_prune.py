@@ -6,7 +6,9 @@ On a real control plane with the lab's driver: two claims, several snapshot sets
 from __future__ import annotations
 
 import json
+import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -83,9 +85,14 @@ def test_points_are_listed_with_their_volumes(cluster: Lab, repo: Path) -> None:
     assert [len(point["volumes"]) for point in found] == [2, 0]
     assert all(point["complete"] for point in found)
     one = json.loads(run(cluster, "points", "show", "--repo", str(repo), "-o", "json"))
+    assert one.pop("dataAgeSeconds") >= found[0].pop("dataAgeSeconds") >= 0
     assert one == found[0]
+    assert found[1]["dataAgeSeconds"] is None
     assert {v["claim"]["name"] for v in one["volumes"]} == {"one", "two"}
     assert "kept/one" in run(cluster, "points", "show", "--repo", str(repo))
+    assert "kept/one" in run(cluster, "points", "show", "--repo", str(repo), "-o", "html")
+    page = run(cluster, "points", "list", "--repo", str(repo), "-o", "html")
+    assert page.count("<details") == 2
 
 
 def test_one_claim_can_be_captured_alone(cluster: Lab, repo: Path) -> None:
@@ -99,8 +106,30 @@ def test_one_claim_can_be_captured_alone(cluster: Lab, repo: Path) -> None:
     run(cluster, "volumes", "snapshot", "-l", "tier=two", "--repo", str(repo), "-q")
     table = run(cluster, "volumes", "list", "--repo", str(repo))
     assert table.count("protected") == 2
+    assert "<td>kept/two</td>" in run(cluster, "volumes", "list", "--repo", str(repo), "-o", "html")
     for wrong in ("one", "a/b/c", "/one"):
         run(cluster, "volumes", "snapshot", wrong, "--repo", str(repo), code=2)
+
+
+def test_a_snapshot_that_is_too_old_protects_no_more(cluster: Lab, repo: Path) -> None:
+    """So whoever runs `volumes list` at times hears of a capture that did not happen."""
+    configure(repo, "volumes: {maxAge: 26h}\n")
+    run(cluster, "export", "--repo", str(repo), "--volumes", "-q")
+    run(cluster, "volumes", "list", "--repo", str(repo))
+    file = repo / "clusters/kept/recovery/volumes/kept/one.yaml"
+    today = datetime.now(UTC)
+    before = (today - timedelta(days=2)).strftime("%Y-%m-%d")
+    text = re.sub(r"(created: .?)\d+-\d+-\d+", rf"\g<1>{before}", file.read_text())
+    assert before in text
+    file.write_text(text)
+    git(repo, "commit", "-qam", "as if two days had passed")
+    found = json.loads(run(cluster, "volumes", "list", "--repo", str(repo), "-o", "json", code=3))
+    reasons = {each["claim"]["name"]: each["reason"] for each in found["volumes"]}
+    assert reasons == {
+        "one": "its newest snapshot is older than volumes.maxAge allows",
+        "two": "",
+    }
+    assert found["volumes"][0]["dataAgeSeconds"] > 26 * 3600
 
 
 def test_old_snapshots_go_and_git_says_so_first(

@@ -18,6 +18,7 @@ from stateful import App, Cluster, wait_until
 from gitops_dr import lab as labs
 from gitops_dr.lab.storage import Faults, Storage
 from gitops_dr.volumes.in_place import NOTE, REPLACED, REPLICAS
+from gitops_dr.volumes.records import read_record
 
 pytestmark = pytest.mark.lab
 
@@ -81,6 +82,19 @@ def claims_differ(cluster: Cluster, story: Story) -> list[str]:
         for difference in said.json["differences"]
         if difference["ref"]["namespace"] in spaces
     ]
+
+
+def test_the_records_say_whose_claims_they_are(story: Story) -> None:
+    """A set that keeps its claims does not own them; its templates tell."""
+    volumes = story.repo / "clusters/prod/recovery/volumes"
+    records = [read_record(path.read_bytes(), path.name) for path in volumes.rglob("*.yaml")]
+    assert len(records) == 8
+    owners = {each.claim: (str(each.owner), each.ordinal) for each in records if each.owner}
+    assert owners == {
+        f"data-{name}-{number}": (f"StatefulSet.apps/{name}/{name}", number)
+        for name in ("db-at-once", "db-late")
+        for number in range(3)
+    }
 
 
 @each_app

@@ -78,7 +78,7 @@ COMMIT = "gitops_dr.workflows.export.commit"
         pytest.param(
             "before|gitops_dr.repository.commit.check_out||1", True, id="before the checkout"
         ),
-        pytest.param(f"after|{COMMIT}||1", True, id="after the commit"),
+        pytest.param(f"after|{COMMIT}||1", True, id="after the commit", marks=campaign),
         pytest.param(
             "before|gitops_dr.engine.protecting.mark_kept||1", True, id="before the labels",
             marks=campaign,
@@ -112,13 +112,13 @@ def test_a_capture_that_is_killed(world: World, point: str, recorded: bool) -> N
     [
         pytest.param("imported||1", marks=campaign),
         pytest.param("proved||1", marks=campaign),
-        "noted||1",
+        pytest.param("noted||1", marks=campaign),
         pytest.param("noted||3", marks=campaign),
         pytest.param("suspended||1", marks=campaign),
         "unused||1",
         pytest.param("deleted||1", marks=campaign),
         "deleted||2",
-        "created||1",
+        pytest.param("created||1", marks=campaign),
         pytest.param("created||3", marks=campaign),
         pytest.param("filled||1", marks=campaign),
         "resumed||1",
@@ -139,7 +139,13 @@ def test_a_restore_in_place_that_is_killed_goes_on(world: World, point: str) -> 
 
 
 @pytest.mark.parametrize(
-    "point", ["unused||1", "deleted||1", pytest.param("created||1", marks=campaign), "resumed||1"]
+    "point",
+    [
+        pytest.param("unused||1", marks=campaign),
+        "deleted||1",
+        pytest.param("created||1", marks=campaign),
+        pytest.param("resumed||1", marks=campaign),
+    ],
 )
 def test_one_that_cannot_go_on_goes_back(world: World, point: str) -> None:
     """What cannot go on here is the storage, which has no room for another volume by now."""
@@ -212,6 +218,7 @@ def test_ctrl_c_brings_the_old_volume_back(world: World) -> None:
     assert world.is_tidy(LATE)
 
 
+@campaign
 def test_another_run_does_not_mix_with_one_that_has_not_ended(world: World) -> None:
     cluster = world.cluster
     cluster.run("export", "--repo", str(world.repo), "--volumes", "-q")
@@ -251,8 +258,11 @@ def test_an_empty_stand_in_is_not_taken_for_the_claim(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "nth"),
-    [("VolumeSnapshotContent", 2), ("VolumeSnapshot", 2), ("PersistentVolumeClaim", 2)],
-    ids=["contents", "snapshots", "claims"],
+    [
+        pytest.param("VolumeSnapshotContent", 2, id="contents"),
+        pytest.param("VolumeSnapshot", 2, id="snapshots", marks=campaign),
+        pytest.param("PersistentVolumeClaim", 2, id="claims", marks=campaign),
+    ],
 )
 def test_a_rebuild_that_is_killed(world: World, kind: str, nth: int) -> None:
     cluster = world.cluster
