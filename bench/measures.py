@@ -41,7 +41,7 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
     repository = folder / "repository"
     _new_repository(repository)
     say(f"{count} objects: exporting once, so that everything is warm")
-    exported = _gitops_dr(measured, "export", repository)
+    exported = gitops_dr(measured, "export", repository)
     paths, stream = folder / "paths", folder / "stream"
     paths.write_bytes(_python("files.py", "paths", repository).out)
     stream.write_bytes(_python("files.py", "stream", repository).out)
@@ -55,9 +55,9 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
         return lists("--exact")
 
     def first_export() -> Run:
-        fresh = _new_folder(folder)
+        fresh = new_folder(folder)
         _new_repository(fresh)
-        return _gitops_dr(measured, "export", fresh)
+        return gitops_dr(measured, "export", fresh)
 
     say("first export")
     first, first_floor = _alternate(
@@ -65,13 +65,13 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
     )
     say("unchanged export")
     again, again_floor = _alternate(
-        repeat, lambda: _gitops_dr(measured, "export", repository), exact_lists
+        repeat, lambda: gitops_dr(measured, "export", repository), exact_lists
     )
     if any(json.loads(each.out)["created"] for each in again):
         say("not unchanged: an export of an unchanged cluster made a commit")
     say("clean drift")
     drift, drift_floor = _alternate(
-        repeat, lambda: _gitops_dr(measured, "drift", repository, may_end_with=(0, 1)), lists
+        repeat, lambda: gitops_dr(measured, "drift", repository, may_end_with=(0, 1)), lists
     )
     objects = f"{json.loads(exported.out)['objects']} exported of {count} created"
     return [
@@ -93,7 +93,7 @@ def _drifting(measured: Cluster, repository: Path, repeat: int, folder: Path) ->
     sample = _copied(files[:: -(-len(files) // SAMPLE)], folder / "sample")
 
     def drift() -> Run:
-        return _gitops_dr(measured, "drift", repository, may_end_with=(0, 1))
+        return gitops_dr(measured, "drift", repository, may_end_with=(0, 1))
 
     clean: list[Run] = []
     drifted: list[Run] = []
@@ -159,7 +159,7 @@ def rebuilding(count: int, repeat: int, folder: Path) -> list[Measure]:
     repository, lines = folder / "source", folder / "lines"
     _new_repository(repository)
     with cluster(count) as source:
-        _gitops_dr(source, "export", repository)
+        gitops_dr(source, "export", repository)
     lines.write_bytes(_python("files.py", "lines", repository).out)
     rebuilt: list[Run] = []
     posted: dict[int, list[dict[str, float]]] = {number: [] for number in CREATES_AT_ONCE}
@@ -167,7 +167,7 @@ def rebuilding(count: int, repeat: int, folder: Path) -> list[Measure]:
         say(f"rebuild of {count} objects, and bare creates: {turn + 1} of {repeat}")
         with cluster() as target:
             flags = ("--yes", "--accept-empty-volumes")
-            made = _gitops_dr(target, "rebuild", repository, *flags, may_end_with=(0, 3))
+            made = gitops_dr(target, "rebuild", repository, *flags, may_end_with=(0, 3))
             rebuilt.append(made)
         for number, runs in posted.items():
             with cluster() as target:
@@ -260,7 +260,7 @@ def _why(document: dict[str, Any]) -> str:
 # -- the command and the floors ----------------------------------------------------------------
 
 
-def _gitops_dr(
+def gitops_dr(
     reach: Cluster, verb: str, repository: Path, *flags: str, may_end_with: Sequence[int] = (0,)
 ) -> Run:
     where = ("--repo", repository, "--kubeconfig", reach.kubeconfig)
@@ -268,7 +268,7 @@ def _gitops_dr(
     return run(command, may_end_with=may_end_with, environment=INSTALLED)
 
 
-def _new_folder(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     """A folder that never was: nothing is deleted while something is measured.
 
     Where a file system looks for a free inode past each one lately deleted (ext4 without a
@@ -287,7 +287,7 @@ def _python(script: str, *arguments: str | Path) -> Run:
 
 def _bare_git(folder: Path, stream: Path) -> float:
     """Seconds for ``git fast-import`` and checkout of the files in ``stream``."""
-    fresh = _new_folder(folder)
+    fresh = new_folder(folder)
     run(["git", "init", "-q", fresh])
     # Deltas would cost it a third of its time; the product does without them, and so does this.
     imported = run(["git", "fast-import", "--quiet", "--depth=0"], cwd=fresh, stdin=stream)

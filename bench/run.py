@@ -17,9 +17,10 @@ from pathlib import Path
 from clusters import HERE, say
 from measures import observing, rebuilding
 from results import GROWTH, START, Measure, as_json, as_table, machine
+from secrets_kept import sealing
 from volumes import capturing
 
-SMALL, LARGE, REBUILD, CLAIMS = 15_000, 100_000, 2_000, 200
+SMALL, LARGE, REBUILD, CLAIMS, SECRETS = 15_000, 100_000, 2_000, 200, 5_000
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=SMALL)
     parser.add_argument("--rebuild", type=int, default=REBUILD, metavar="OBJECTS")
     parser.add_argument("--claims", type=int, default=CLAIMS, help="claims to capture and restore")
+    parser.add_argument("--secrets", type=int, default=SECRETS, help="Secrets to export")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each measure")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     given = parser.parse_args()
@@ -43,6 +45,7 @@ def main() -> None:
             measures = observing(given.objects, given.repeat, folder)
             measures += rebuilding(given.rebuild, given.repeat, folder)
             measures += capturing(given.claims, folder)
+            measures += sealing(given.secrets, given.repeat, folder)
     name = "bench-large" if given.large else "bench"
     title = f"make {name}"
     table = as_table(title, facts, measures)

@@ -19,10 +19,13 @@ from pathlib import Path
 
 from hands import (
     LEDGER,
+    PASSWORD,
     add_a_variable,
     delete_a_config_map,
     ledger_file,
+    make_a_secret,
     scale_the_api,
+    secret_digest,
     write_ledger,
 )
 from shop import create_shop, wait_until_open
@@ -35,7 +38,16 @@ from gitops_dr.events import Advanced, Event, Notice, PhaseStarted
 # Outside of the checkout, which is a repository itself; it stays for the user to look at.
 PLACE = Path(tempfile.mkdtemp(prefix="gitops-dr-demo-"))
 REPOSITORY = PLACE / "bookstore"
+KEY = PLACE / "age.key"
+NAMESPACE, NAME = PASSWORD
+SEALED = REPOSITORY / f"clusters/bookstore/namespaces/{NAMESPACE}/secrets/{NAME}.yaml"
 COMMAND = Path(sys.executable).with_name("gitops-dr")
+
+WHO = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Demo"), ("EMAIL", "demo@localhost"))
+}
 
 # What is on the file server is no cluster's to capture; it is said, so that it is no gap.
 VOLUMES = """
@@ -48,6 +60,7 @@ volumes:
 
 MORNING, EVENING = "order,total\n1,19.90\n", "order,total\n1,19.90\n2,7.50\n"
 
+digests: list[str] = []
 phases: list[tuple[str, float]] = []
 
 
@@ -72,10 +85,14 @@ def main() -> int:
         say("The cluster goes into Git, and its volumes into snapshots of the same commit")
         write_ledger(primary.name, MORNING)
         show_ledger(primary.name)
+        make_a_secret(connection)
         gitops_dr(reach, "init", str(REPOSITORY), "--cluster", "bookstore")
         configure(VOLUMES)
+        gitops_dr(reach, "secrets", "init", "--key-file", str(KEY), "--quiet", *REPO)
         timed("export", lambda: gitops_dr(reach, "export", "--volumes", *REPO))
         gitops_dr(reach, "export", "--quiet", *REPO)
+        show_sealed()
+        digests.append(secret_digest(reach))
         git("log", "--stat=100,60", "--stat-count=6", "-1")
         git("tag", "morning")
 
@@ -123,6 +140,10 @@ def rebuild(name: str, storage: Path, ledger: str, *point: str) -> int:
         show_ledger(name)
         if ledger_file(name).read_text() != ledger:
             raise SystemExit("the ledger is not what it was")
+        digests.append(secret_digest(reach))
+        print(f"Secret {'/'.join(PASSWORD)}: sha256 of its values {digests[-1][:16]}", flush=True)
+        if len(set(digests)) > 1:
+            raise SystemExit("the Secret is not what it was")
         return gitops_dr(reach, "drift", "--quiet", *point, *REPO)
 
 
@@ -139,7 +160,7 @@ def configure(text: str) -> None:
     file = REPOSITORY / "gitops-dr.yaml"
     file.write_text(file.read_text() + text)
     print(text.strip(), flush=True)
-    git("-c", "user.name=demo", "-c", "user.email=demo@localhost", "commit", "-qam", "Volumes")
+    git("commit", "-qam", "Volumes")
 
 
 def show_ledger(name: str) -> None:
@@ -150,6 +171,13 @@ def show_ledger(name: str) -> None:
     print(f"{'/'.join(LEDGER)}: {file.name} has {orders} orders, sha256 {digest[:16]}", flush=True)
 
 
+def show_sealed() -> None:
+    """Print the head of the Secret's file, as it is in Git."""
+    print(f"$ head -n 6 {SEALED.relative_to(REPOSITORY)}")
+    lines = SEALED.read_text().splitlines()[:6]
+    print("\n".join(line if len(line) < 90 else f"{line[:87]}..." for line in lines), flush=True)
+
+
 def say(title: str) -> None:
     """A heading."""
     print(f"\n== {title}", flush=True)
@@ -158,7 +186,10 @@ def say(title: str) -> None:
 def gitops_dr(kubeconfig: Path, *arguments: str) -> int:
     """Show a command line, run it, and return its exit code; only drift may end with 1."""
     print(f"$ gitops-dr {shlex.join(arguments)}", flush=True)
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    environment = {**os.environ, **WHO, "KUBECONFIG": str(kubeconfig)}
+    if arguments[0] != "export":
+        # An export needs no private key, and should have none.
+        environment["SOPS_AGE_KEY_FILE"] = str(KEY)
     code = subprocess.run([COMMAND, *arguments], env=environment, check=False).returncode
     if code and not (code == 1 and arguments[0] == "drift"):
         raise SystemExit(f"gitops-dr {arguments[0]} ended with exit code {code}")
@@ -168,7 +199,8 @@ def gitops_dr(kubeconfig: Path, *arguments: str) -> int:
 def git(*arguments: str) -> None:
     """Show a git command line and run it in the repository."""
     print(f"$ git {shlex.join(arguments)}", flush=True)
-    subprocess.run(["git", "--no-pager", *arguments], cwd=REPOSITORY, check=True)
+    environment = {**os.environ, **WHO}
+    subprocess.run(["git", "--no-pager", *arguments], cwd=REPOSITORY, env=environment, check=True)
 
 
 def tell(event: Event) -> None:

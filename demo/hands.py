@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from gitops_dr import lab
-from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.connect import Connection, connect
 
 LEDGER = ("orders", "data-ledger-db-0")
 """Namespace and claim of the shop's ledger."""
+
+PASSWORD = ("orders", "payment")
+"""Namespace and name of a Secret."""
 
 _STRATEGIC = "application/strategic-merge-patch+json"
 _MERGE = "application/merge-patch+json"
@@ -35,6 +39,25 @@ def add_a_variable(connection: Connection) -> None:
 def delete_a_config_map(connection: Connection) -> None:
     """Somebody takes it for a leftover."""
     connection.request("DELETE", "/api/v1/namespaces/orders/configmaps/report-script")
+
+
+def make_a_secret(connection: Connection) -> None:
+    """The password of the payment service, as its people would bring it in."""
+    body = {
+        "metadata": {"name": PASSWORD[1]},
+        "stringData": {"user": "bookstore", "password": "correct horse battery staple"},
+    }
+    path = f"/api/v1/namespaces/{PASSWORD[0]}/secrets"
+    connection.request(
+        "POST", path, query={"fieldManager": "kubectl-create"}, body=orjson.dumps(body)
+    )
+
+
+def secret_digest(kubeconfig: Path) -> str:
+    """A digest of the password's Secret, by which two clusters can be told to have the same."""
+    path = f"/api/v1/namespaces/{PASSWORD[0]}/secrets/{PASSWORD[1]}"
+    data = connect(kubeconfig).json("GET", path)["data"]
+    return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def ledger_file(name: str) -> Path:

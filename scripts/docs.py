@@ -1,4 +1,4 @@
-"""Keeps the parts of the documentation that repeat the code: help texts and the table of rules.
+"""Keeps the parts of the documentation that repeat the code: help texts, rules and policies.
 
 `make docs` runs it. Reads the commands and the rules of the package and the pages below docs/;
 writes those pages of them that are not current. ``tests/test_docs.py`` fails while any is not.
@@ -19,8 +19,10 @@ from unittest.mock import patch
 
 import yamlrocks
 
+from gitops_dr.desired.target_file import schema_text
 from gitops_dr.resources import shipped
 from gitops_dr.rules.rows import Hold, Omit, Row, completion_rows, object_rows, relation_rows
+from gitops_dr.secrets import policy as secret_policy
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS = DOCS / "commands.md"
 RULES = DOCS / "rules.md"
+POLICIES = DOCS / "secrets-policies.md"
+TARGETS = shipped("desired") / "target.schema.json"
 
 PROGRAM = "gitops-dr"
 _HELP = re.compile(r"(<!-- help: (?P<command>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_POLICIES = re.compile(r"(<!-- policies -->\n).*?(<!-- end -->)", re.DOTALL)
 _FEW = 8
 """Values of a condition that are written out; of more there is only their number."""
 
@@ -41,6 +46,8 @@ def pages() -> dict[Path, str]:
     return {
         COMMANDS: _HELP.sub(_with_help, text),
         RULES: "\n".join(_rules_page()) + "\n",
+        POLICIES: _POLICIES.sub(_with_policies, POLICIES.read_text(encoding="utf-8")),
+        TARGETS: schema_text(),
     }
 
 
@@ -312,6 +319,44 @@ def _listed(values: Iterable[Any], word: str = "") -> str:
 def _code(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f"`{text.replace('|', '\\|')}`"
+
+
+# -- policies of Secrets ------------------------------------------------------------------------
+
+
+def _with_policies(block: re.Match[str]) -> str:
+    head = ("policy", "Secrets", "what becomes of them", "why")
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in secret_policy.rows():
+        which, deed = _secrets_of(row), _policy(row)
+        cells = (f"`{row.id}`", which, deed, _cell(row.because, row.link))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([block[1].rstrip("\n"), *lines, block[2]])
+
+
+def _secrets_of(row: secret_policy.Row) -> str:
+    parts = [
+        f"{what} {_listed(found, 'or')}"
+        for what, found in (
+            ("of type", row.types),
+            ("in", row.namespaces),
+            ("named", row.names),
+            ("owned by a", row.owners),
+        )
+        if found
+    ]
+    for what, wanted in (("label", row.labels), ("annotation", row.annotations)):
+        parts += [
+            f"with the {what} {_code(key)}" + ("" if value == "*" else f" {_code(value)}")
+            for key, value in wanted.items()
+        ]
+    return ", ".join(parts) or "all others"
+
+
+def _policy(row: secret_policy.Row) -> str:
+    words = [f"`{row.policy.value}`"]
+    words += ["always"] * row.always + ["in Git without values"] * row.exported_empty
+    return ", ".join(words)
 
 
 def main() -> int:

@@ -48,7 +48,7 @@ def named(pages: list[Path]) -> list:
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
 
 
-@pytest.mark.parametrize("page", named([docs.COMMANDS, docs.RULES]))
+@pytest.mark.parametrize("page", named([docs.COMMANDS, docs.RULES, docs.POLICIES]))
 def test_what_repeats_the_code_is_current(page):
     assert page.read_text(encoding="utf-8") == docs.pages()[page], "run `make docs`"
 

@@ -31,13 +31,18 @@ COMMANDS = [
     ["drift"],
     ["accept"],
     ["revert"],
+    ["render"],
     ["plan"],
     ["rebuild"],
+    ["sync"],
+    ["doctor"],
     ["lab"],
     ["points"],
     *(["points", name] for name in ("list", "show")),
     ["volumes"],
     *(["volumes", name] for name in ("list", "snapshot", "prune", "restore")),
+    ["secrets"],
+    *(["secrets", name] for name in ("list", "init", "rotate", "check")),
     *(["lab", name] for name in ("up", "down", "list", "kubeconfig", "volume", "save")),
 ]
 

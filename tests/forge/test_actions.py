@@ -57,9 +57,9 @@ def uses(path: Path, action: str) -> list[dict[str, Any]]:
 
 
 def test_there_are_some() -> None:
-    assert [path.parent.name for path in ACTIONS] == ["drift", "export"]
+    assert [path.parent.name for path in ACTIONS] == ["drift", "export", "sync"]
     assert {path.stem for path in TEMPLATES} == {
-        *("drift", "drift-of-forks", "drift-request", "export", "scheduled-drift")
+        *("drift", "drift-of-forks", "drift-request", "export", "scheduled-drift", "sync")
     }
 
 

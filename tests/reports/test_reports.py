@@ -25,7 +25,7 @@ from gitops_dr.model import (
     Step,
 )
 from gitops_dr.reports import drift, export, plan, rebuild
-from gitops_dr.results import Exported, Goal, Planned, Rebuilt
+from gitops_dr.results import Exported, Goal, Planned, Pushed, Rebuilt
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LIVE = Identity("7ce79e00", "v1.37.2", "390")
@@ -142,8 +142,38 @@ def test_export_for_a_program() -> None:
     assert set(document) == {
         *("cluster", "source", "commit", "created", "dryRun", "objects", "written", "deleted"),
         *("left", "pending", "conflicts", "torn", "gaps", "omissions", "seconds", "snapshots"),
+        "push",
     }
     assert json.loads(export.as_json(replace(EXPORTED, commit=None), {}))["commit"] is None
+
+
+def test_what_became_of_a_push() -> None:
+    pushed = Pushed("origin (main)", "1" * 40, replayed=True, left=("x.yaml",))
+    found = replace(EXPORTED, pushed=pushed)
+    told = lines(export.as_table(found, {}))
+    assert "pushed to origin (main), on top of what others had pushed" in told
+    assert "  x.yaml: others changed it; your version stays in the folder" in told
+    assert json.loads(export.as_json(found, {}))["push"] == {
+        "to": "origin (main)",
+        "done": True,
+        "replayed": True,
+        "left": ["x.yaml"],
+        "reason": "",
+        "hint": "",
+    }
+    assert json.loads(export.as_json(EXPORTED, {}))["push"] is None
+    assert export.exit_code(found) == ExitCode.DONE
+
+
+@pytest.mark.parametrize(
+    ("refused", "code"), [(False, ExitCode.REPOSITORY), (True, ExitCode.REFUSED)]
+)
+def test_a_push_that_failed(refused: bool, code: ExitCode) -> None:
+    pushed = Pushed("", "1" * 40, reason="origin: away\x1b[2J", hint="again", refused=refused)
+    found = replace(EXPORTED, gaps=(GAP,), pushed=pushed)
+    assert "Not pushed: origin: away\\u001b[2J" in lines(export.as_table(found, {}))
+    assert json.loads(export.as_json(found, {}))["push"]["done"] is False
+    assert export.exit_code(found) == code
 
 
 def test_the_exit_code_of_an_export() -> None:

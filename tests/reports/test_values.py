@@ -94,6 +94,38 @@ def test_credentials_are_masked_in_any_kind(value: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgres://u:hunter2@db/x?a=b", "postgres://*** (a)@db/x?a=b"),
+        ("see https://u:p@a/ and\nhttps://u:q@b", "see https://*** (a)@a/ and\nhttps://*** (b)@b"),
+        ("https://u:p@ss:w@rd@host", "https://*** (a)@host"),
+        ("redis://:hunter2@cache", "redis://*** (a)@cache"),
+        (f"https://{'t' * 20}@git/r.git", "https://*** (a)@git/r.git"),
+    ],
+)
+def test_a_url_loses_what_opens_it(text: str, shown: str) -> None:
+    found = added(CONFIG, "data.url", text)
+    assert found == shown
+    assert is_masked(found)
+    assert added(WEB, "spec", {"env": [text]}) == {"env": [shown]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a/b?c=d:e",
+        "ssh://git@host/r.git",
+        "a: b@c",
+        "https://host:443/a@b",
+        "http://[::1]:1",
+    ],
+)
+def test_a_url_that_nothing_opens_stays(text: str) -> None:
+    assert added(CONFIG, "data.url", text) == text
+    assert not is_masked(added(CONFIG, "data.url", text))
+
+
 def test_a_key_in_pieces_is_masked_as_a_whole() -> None:
     lines = ["-----BEGIN PRIVATE KEY-----", "A" * 64, "B" * 64, "-----END PRIVATE KEY-----"]
     assert added(CONFIG, "data", {"lines": lines}) == "*** (a)"
