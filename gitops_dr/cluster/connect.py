@@ -8,35 +8,41 @@ request.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, override
 from urllib.parse import urlencode
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 from urllib3.util import Retry, Timeout
 
+from gitops_dr.cluster.kubeconfig import configuration, kubeconfig_files, one_line, unusable
 from gitops_dr.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from kubernetes.client import ApiClient, Configuration
 
 FIELD_MANAGER = "gitops-dr"
 """The field manager of everything that we write."""
 
+_LONGEST_PAUSE = 30.0
+"""Seconds that a server may ask us to wait before a request is sent again."""
+
 CONNECTIONS = 16
 """Requests in flight at once; the pool keeps as many connections alive."""
 
-_LONGEST_PAUSE = 30.0
-"""Seconds that a server may ask us to wait before a request is sent again."""
+_JITTER = 0.25
+"""Seconds by which pauses differ at most, so that many threads do not come back at once."""
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?::|$)")
 
@@ -44,9 +50,46 @@ _NOTHING_THERE = b"404 page not found"
 """What the API server says in plain text where it serves nothing (yet): no secret, so quoted."""
 
 
+_UNAUTHORIZED = 401
+
+_IN_VAIN = 10.0
+"""Seconds for which credentials that were read anew and are the same are not read again."""
+
+_INTERNAL = 500
+_AFTER_INTERNAL = 2
+"""How often a read is repeated after an internal error: etcd may be changing its leader, but where
+a conversion webhook is down each time is in vain."""
+
+
 class _Retry(Retry):
     """urllib3's, without its patience of six hours for a server that asks for it."""
 
+    @override
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        """Whether an answer of this status is worth another attempt."""
+        if status_code == _INTERNAL and _INTERNAL in (self.status_forcelist or ()):
+            earlier = sum(each.status == _INTERNAL for each in self.history)
+            if earlier >= _AFTER_INTERNAL:
+                return False
+        return super().is_retry(method, status_code, has_retry_after)
+
+    @override
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: urllib3.connectionpool.ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """The attempts that are left after one more failure; raises if there are none."""
+        # Nobody will vouch for the server a moment later.
+        if _pool and isinstance(error, SSLError) and "certificate verify failed" in str(error):
+            raise MaxRetryError(_pool, url or "", error)
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+    @override
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
         """Seconds that the answer asks us to wait, but no more than we are willing to."""
         asked = super().get_retry_after(response)
@@ -59,18 +102,21 @@ _READ_RETRY = _Retry(
     total=6,
     read=2,
     backoff_factor=0.25,
-    status_forcelist=(429, 502, 503, 504),
+    backoff_jitter=_JITTER,
+    status_forcelist=(429, _INTERNAL, 502, 503, 504),
     allowed_methods=("GET",),
     respect_retry_after_header=True,
     raise_on_status=False,
 )
-# A write is repeated only when the server says that it did not take it.
+# A write is repeated only when the server says that it did not take it: 429, or 503 with a time to
+# come back. A bare 503 may be a proxy's whose connection broke when the server had it already.
 _WRITE_RETRY = _Retry(
     total=6,
     connect=6,
     read=0,
     backoff_factor=0.25,
-    status_forcelist=(429, 503),
+    backoff_jitter=_JITTER,
+    status_forcelist=(429,),
     allowed_methods=None,
     respect_retry_after_header=True,
     raise_on_status=False,
@@ -112,6 +158,19 @@ class Stream:
         self._response.close()
 
 
+@dataclass(slots=True)
+class _Renewal:
+    """The credentials' way to be read anew, as at the start: by file or exec plugin."""
+
+    load: Callable[[], Configuration] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while credentials are looked at: an exec plugin runs once, not once a thread."""
+    times: int = 0
+    """How often others were found."""
+    in_vain: float = float("-inf")
+    """The monotonic second of the last time that the same were found again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An authenticated way to one API server."""
@@ -123,8 +182,7 @@ class Connection:
     _client: ApiClient
     _compressed: bool = True
     """Whether to ask for compressed answers."""
-    _renewal: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-    """Held while credentials are looked at: an exec plugin runs once, not once a thread."""
+    _renewal: _Renewal = field(default_factory=_Renewal, repr=False, compare=False)
 
     def request(
         self,
@@ -194,6 +252,42 @@ class Connection:
         accept: str = "application/json",
         preload: bool = True,
     ) -> Any:
+        """Send a request; once more with new credentials if those that it had are refused.
+
+        A request that is refused for them has done nothing, so this holds for writes too.
+        """
+
+        def send() -> Any:
+            return self._send_once(
+                method,
+                path,
+                query=query,
+                read_timeout=read_timeout,
+                body=body,
+                content_type=content_type,
+                accept=accept,
+                preload=preload,
+            )
+
+        known = self._renewal.times
+        response = send()
+        if response.status != _UNAUTHORIZED or not self._renew(known):
+            return response
+        response.close()
+        return send()
+
+    def _send_once(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None,
+        read_timeout: float,
+        body: bytes | None,
+        content_type: str,
+        accept: str,
+        preload: bool,
+    ) -> Any:
         headers = {"Accept": accept, **self.headers()}
         if preload and self._compressed:
             headers["Accept-Encoding"] = "gzip"
@@ -252,16 +346,47 @@ class Connection:
         from kubernetes.config import ConfigException
 
         try:
-            with self._renewal:
+            with self._renewal.lock:
                 settings = self._client.configuration.auth_settings().values()
         except (ConfigException, OSError) as error:
             raise ApiError(
-                f"{self.server}: the credentials cannot be renewed: {_one_line(error)}",
+                f"{self.server}: the credentials cannot be renewed: {one_line(error)}",
                 status=0,
                 hint="log in again, or choose another --context",
             ) from error
         # A token file may end with a newline, which no header can carry.
         return {each["key"]: each["value"].strip() for each in settings if each["value"]}
+
+    def _renew(self, known: int) -> bool:
+        """Read the credentials anew, whatever they say of their end: they may have been revoked.
+
+        True if there are others than ``known``, the number of those that were refused. Where the
+        same came back, nobody asks again for some seconds: a plugin may start a browser.
+        """
+        renewal = self._renewal
+        with renewal.lock:
+            if renewal.times != known:
+                return True
+            now = time.monotonic()
+            if renewal.load is None or now - renewal.in_vain < _IN_VAIN:
+                return False
+            old = self._client.configuration
+            try:
+                new = renewal.load()
+                if _credentials_of(new) == _credentials_of(old):
+                    renewal.in_vain = now
+                    return False
+                if (new.cert_file, new.key_file) != (old.cert_file, old.key_file):
+                    from kubernetes.client import ApiClient
+
+                    self._client.rest_client = ApiClient(new).rest_client
+            except (ClusterError, UsageError, OSError, ValueError):
+                # What the server said of the old ones tells more.
+                renewal.in_vain = now
+                return False
+            self._client.configuration = new
+            renewal.times += 1
+            return True
 
 
 def connect(kubeconfig: Path | None = None, context: str | None = None) -> Connection:
@@ -271,85 +396,23 @@ def connect(kubeconfig: Path | None = None, context: str | None = None) -> Conne
     """
     from kubernetes import client
 
-    configuration = client.Configuration()
-    configuration.connection_pool_maxsize = CONNECTIONS
-    # The pool manager must not retry on its own; each request says what is safe to repeat.
-    configuration.retries = False
-    files = _kubeconfig_files(kubeconfig)
-    if files:
-        name = _load_kubeconfig(files, context, configuration)
-    else:
-        _load_in_cluster(context, configuration)
-        name = ""
+    files = kubeconfig_files(kubeconfig)
+    name, settings = configuration(files, context, CONNECTIONS)
     try:
-        api_client = client.ApiClient(configuration)
+        api_client = client.ApiClient(settings)
     except (OSError, ValueError) as error:
-        raise _unusable(files, error) from error
-    server = configuration.host.rstrip("/")
+        raise unusable(files, error) from error
+    server = settings.host.rstrip("/")
     # As kubectl does: servers compress what is large, and a tenth of it comes over the network.
     # Where there is none in between it costs a server's time and gains nobody any.
     compressed = not _LOOPBACK.match(server)
-    return Connection(name, server, api_client, compressed)
+    # By the name that was current then: somebody may have switched meanwhile.
+    renewal = _Renewal(lambda: configuration(files, name or None, CONNECTIONS)[1])
+    return Connection(name, server, api_client, compressed, renewal)
 
 
-def _kubeconfig_files(named: Path | None) -> str:
-    """The files to read, joined as in ``KUBECONFIG``; empty if there are none."""
-    if named is not None:
-        if not named.exists():
-            raise UsageError(f"kubeconfig {named}: no such file", hint="see --kubeconfig")
-        return str(named)
-    places = os.environ.get("KUBECONFIG") or "~/.kube/config"
-    paths = [Path(place).expanduser() for place in places.split(os.pathsep) if place]
-    return os.pathsep.join(str(path) for path in paths if path.exists())
-
-
-def _load_kubeconfig(files: str, context: str | None, into: Configuration) -> str:
-    """Read the context, the current one if none is named; returns its name."""
-    from kubernetes.config import load_kube_config
-    from kubernetes.config.kube_config import KubeConfigMerger
-
-    try:
-        merged = KubeConfigMerger(files).config
-        known = sorted(str(entry["name"]) for entry in merged.safe_get("contexts") or ())
-        name = context or str(merged.safe_get("current-context") or "")
-    except Exception as error:  # the client raises whatever a malformed file leads it to
-        raise _unusable(files, error) from error
-    hint = f"known contexts: {', '.join(known) or 'none'}"
-    if not name:
-        raise UsageError(f"kubeconfig {files}: has no current context; choose one", hint=hint)
-    if name not in known:
-        raise UsageError(f"context {name!r}: not in the kubeconfig {files}", hint=hint)
-    try:
-        load_kube_config(config_file=files, context=name, client_configuration=into)
-    except Exception as error:  # as above
-        raise _unusable(files, error) from error
-    return name
-
-
-def _load_in_cluster(context: str | None, into: Configuration) -> None:
-    """Use the service account of the pod that we run in, if we do."""
-    from kubernetes.config import ConfigException, load_incluster_config
-
-    problem = "no kubeconfig was found"
-    hint = "name one with --kubeconfig or KUBECONFIG"
-    if context is not None:
-        raise UsageError(f"context {context!r}: {problem}", hint=hint)
-    if not os.environ.get("KUBERNETES_SERVICE_HOST"):
-        raise UsageError(f"cluster: {problem}, and we are not inside a cluster", hint=hint)
-    try:
-        load_incluster_config(client_configuration=into)
-    except (ConfigException, OSError) as error:
-        raise UsageError(
-            f"cluster: {problem}, and this pod's service account is of no use: {_one_line(error)}",
-            hint=hint,
-        ) from error
-
-
-def _unusable(files: str, error: Exception) -> UsageError:
-    return UsageError(
-        f"kubeconfig {files or 'of this pod'}: {_one_line(error) or type(error).__name__}",
-        hint="kubectl config view says whether kubectl can read it",
-    )
+def _credentials_of(found: Configuration) -> tuple[object, ...]:
+    return dict(found.api_key), found.cert_file, found.key_file
 
 
 def failure(method: str, path: str, status: int, data: bytes) -> ApiError:
@@ -379,8 +442,4 @@ def plainly(error: BaseException) -> str:
     """The innermost reason of urllib3's nested exceptions."""
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:
         error = error.reason
-    return _one_line(error).rsplit("): ", 1)[-1] or type(error).__name__
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return one_line(error).rsplit("): ", 1)[-1] or type(error).__name__

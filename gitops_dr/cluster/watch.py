@@ -17,6 +17,10 @@ _RESTART = 1.0
 _LIFE = 240
 """Seconds after which the server ends a watch, so that none outlives a dead connection unseen."""
 
+_QUIET = 90.0
+"""Seconds in which a watch that lives says something: a bookmark comes about every minute. One that
+says nothing is opened anew, from where it was."""
+
 
 def watch(
     connection: Connection,
@@ -71,7 +75,7 @@ def _follow(
         "allowWatchBookmarks": "true",
         "timeoutSeconds": _LIFE,
     }
-    stream = connection.open_stream(collection_path(resource), query=query, read_timeout=_LIFE + 30)
+    stream = connection.open_stream(collection_path(resource), query=query, read_timeout=_QUIET)
     try:
         rest = b""
         for piece in stream.stream(1 << 16):

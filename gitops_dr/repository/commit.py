@@ -25,6 +25,7 @@ from gitops_dr.repository.checkout import (
 from gitops_dr.repository.message import compose
 from gitops_dr.repository.paths import shown, unsafe
 from gitops_dr.repository.repository import Repository, current_branch, head
+from gitops_dr.repository.signatures import sign, signing_key
 from gitops_dr.repository.tree import MAX_BLOB, PLAIN, TreeEntry, entries, tree_changes
 
 Changes = Mapping[str, bytes | None]
@@ -78,7 +79,8 @@ def commit(
     """Commit ``changes`` on top of ``expected`` to the branch that HEAD is on, and check them out.
 
     ``expected`` is the full id that HEAD had when the changes were made; None on a branch without
-    commits. Only the paths in ``changes`` are touched. No commit is made if the tree is equal.
+    commits. Only the paths in ``changes`` are touched. No commit is made if the tree is equal. It
+    is signed if ``GITOPS_DR_SIGNING_KEY`` names a key.
 
     Raises ``RefusedError``, with nothing written, for what the guard or the path rules refuse and
     where a changed path has uncommitted work; ``RepositoryError`` if HEAD moved or is detached, if
@@ -86,6 +88,7 @@ def commit(
     """
     refuse(changes, guard)
     text = compose(message, trailers)
+    key = signing_key()
     with exclusive(repo):
         resume(repo)
         branch = _ready_branch(repo, expected)
@@ -101,6 +104,8 @@ def commit(
         if expected and not due:
             return Commit(expected, created=False)
         new = _import(repo, due, changes, parent=expected, message=text, failpoint=failpoint)
+        if key:
+            new = sign(repo, new, key)
         failpoint("commit")
         del committed, due
         found = tree_changes(repo, expected or repo.empty_tree, new)
@@ -130,13 +135,17 @@ def refuse(changes: Changes, guard: Guard) -> None:
             raise RefusedError(f"{shown(path)}: {reason}", hint="nothing was committed")
 
 
+def under_way(repo: Repository) -> str | None:
+    """The merge, rebase or the like that nobody has finished; None if there is none."""
+    return next((what for name, what in _UNDER_WAY.items() if (repo.git_dir / name).exists()), None)
+
+
 def _ready_branch(repo: Repository, expected: str | None) -> str:
     branch = current_branch(repo)
-    for name, what in _UNDER_WAY.items():
-        if (repo.git_dir / name).exists():
-            raise RepositoryError(
-                f"{repo.root}: a {what} is under way", hint=f"finish it, or git {what} --abort"
-            )
+    if what := under_way(repo):
+        raise RepositoryError(
+            f"{repo.root}: a {what} is under way", hint=f"finish it, or git {what} --abort"
+        )
     lock = repo.git_dir / "index.lock"
     if lock.exists():
         raise RepositoryError(

@@ -225,6 +225,12 @@ class Git:
         return RepositoryError(f"{self.root}: {error.strerror}")
 
 
+def installed_version() -> str:
+    """The version of ``git`` in its own words, such as ``2.39.5``. Raises ``RepositoryError``."""
+    said = Git(Path.cwd()).run(["version"]).decode().split()
+    return said[2] if len(said) > 2 else ""
+
+
 def check_version() -> None:
     """Raise ``RepositoryError`` if ``git`` is missing or older than ``MINIMUM_VERSION``."""
     said = Git(Path.cwd()).run(["version"]).decode()

@@ -80,10 +80,11 @@ def newest_export(
 ) -> str | None:
     """Find the newest commit, at or before ``commit``, that is as an export of the cluster made it.
 
-    Or as ``accept`` made it, which keeps the same account of what the cluster was. Its message has
-    the lines ``Cluster: <cluster>`` (or ``Accepted-From:``) and ``Cluster-Files: <digest>``
-    anywhere, as a squashed merge leaves them, and its files below ``prefix`` have that digest: a
-    commit into which somebody squashed or amended edits of their own is not what the cluster was.
+    Or as ``accept`` or ``secrets rotate`` made it, which keep the same account of what the cluster
+    was. Its message has the lines ``Cluster: <cluster>`` (or ``Accepted-From:``, ``Resealed:``) and
+    ``Cluster-Files: <digest>`` anywhere, as a squashed merge leaves them, and its files below
+    ``prefix`` have that digest: a commit into which somebody squashed or amended edits of their own
+    is not what the cluster was.
     Newest means that no descendant of it is one, and among several the one that was committed last.
     None if there is no such commit, which in a shallow clone says little (see :func:`is_shallow`).
     ``files``: those of ``commit``, path below ``prefix`` to blob id, if the caller knows them.
@@ -154,7 +155,7 @@ def _naming(repo: Repository, commit: str, cluster: str) -> Iterator[str]:
     """The commit itself, then those whose message has the cluster's line, newest first."""
     # Mostly nothing happened since the last export, and the history need not be walked.
     yield commit
-    line = f"^[[:space:]]*(Cluster|Accepted-From): {cluster}[[:space:]]*$"
+    line = f"^[[:space:]]*(Cluster|Accepted-From|Resealed): {cluster}[[:space:]]*$"
     search = ["rev-list", "--date-order", "--extended-regexp", f"--grep={line}"]
     yield from repo.git.run([*search, "--end-of-options", user_revision(commit)]).decode().split()
 

@@ -281,6 +281,77 @@ def test_credentials_that_cannot_be_renewed_are_an_api_error(api, tmp_path):
     assert not api.requests
 
 
+UNAUTHORIZED = refusal(401, "Unauthorized", "Unauthorized")
+
+
+def test_a_token_that_is_refused_before_its_end_is_renewed_once(api, tmp_path):
+    """It was revoked, or the clocks differ; a write that was refused for it has done nothing."""
+    api.on("/version", UNAUTHORIZED, reply({}))
+    user = plugin(tmp_path, timedelta(hours=1))
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url, user))
+    connection.request("GET", "/version")
+    assert tokens(api, "/version") == ["Bearer token-1", "Bearer token-2"]
+    api.on("/api/v1/pods", UNAUTHORIZED, reply({}), method="POST")
+    connection.request("POST", "/api/v1/pods", body=b"{}")
+    sent = api.asked("/api/v1/pods", "POST")
+    assert [(each.headers["Authorization"], each.body) for each in sent] == [
+        ("Bearer token-2", b"{}"),
+        ("Bearer token-3", b"{}"),
+    ]
+
+
+def test_new_credentials_that_are_refused_too_are_no_reason_to_go_on(api, tmp_path):
+    api.on("/version", UNAUTHORIZED)
+    user = plugin(tmp_path, timedelta(hours=1))
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url, user))
+    assert failure(connection, "/version").status == 401
+    assert len(api.requests) == 2
+
+
+def test_a_watch_gets_new_credentials_too(api, tmp_path):
+    api.on("/api/v1/pods", UNAUTHORIZED, stream(b"{}"))
+    user = plugin(tmp_path, timedelta(hours=1))
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url, user))
+    opened = connection.open_stream("/api/v1/pods", query={"watch": 1}, read_timeout=20)
+    assert b"".join(opened.stream(100)) == b"{}"
+
+
+def test_where_the_same_credentials_come_back_nobody_asks_again_at_once(api, tmp_path):
+    api.on("/version", UNAUTHORIZED)
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url, {"token": "t"}))
+    loaded = []
+    load = connection._renewal.load
+    connection._renewal.load = lambda: loaded.append(1) or load()
+    for _ in range(3):
+        assert failure(connection, "/version").status == 401
+    assert (len(loaded), len(api.requests)) == (1, 3)
+
+
+def test_many_threads_that_are_refused_renew_once(api, tmp_path):
+    def answer(request):
+        return reply({}) if request.headers["Authorization"] == "Bearer token-2" else UNAUTHORIZED
+
+    api.on("/version", answer)
+    user = plugin(tmp_path, timedelta(hours=1))
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url, user))
+    threads = [
+        threading.Thread(target=connection.request, args=("GET", "/version")) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (tmp_path / "calls").read_text() == "xx"
+
+
+def test_credentials_that_are_gone_leave_the_servers_words(api, tmp_path):
+    api.on("/version", UNAUTHORIZED)
+    file = write_kubeconfig(tmp_path / "config", api.url, {"token": "t"})
+    connection = connect(file)
+    file.unlink()
+    assert failure(connection, "/version").message == "Unauthorized"
+
+
 # -- answers ---------------------------------------------------------------------------------------
 
 
@@ -380,7 +451,17 @@ def test_in_the_end_the_trouble_is_reported(api, connection):
     assert (error.status, error.message) == (503, "etcd is gone")
 
 
-@pytest.mark.parametrize("trouble", [500, 404, 403])
+def test_after_an_internal_error_a_read_is_repeated_twice(api, connection):
+    """A leader of etcd is elected in between, a conversion webhook that is down stays down."""
+    trouble = refusal(500, "InternalError", "etcdserver: leader changed")
+    api.on("/version", trouble, trouble, reply({"fine": 1}))
+    assert connection.json("GET", "/version") == {"fine": 1}
+    api.on("/apis", trouble)
+    assert failure(connection, "/apis").status == 500
+    assert len(api.asked("/apis")) == 3
+
+
+@pytest.mark.parametrize("trouble", [404, 403])
 def test_other_refusals_of_a_read_are_final(api, connection, trouble):
     api.on("/version", refusal(trouble, "Because", "no"), reply({}))
     assert failure(connection, "/version").status == trouble
@@ -426,7 +507,9 @@ def test_an_answer_may_come_compressed_but_a_stream_never_does(api, connection):
     assert api.asked("/api/v1/pods")[0].headers["Accept-Encoding"] != "gzip"
 
 
-@pytest.mark.parametrize("data", [b"not compressed", gzip.compress(b'{"a": 1}')[:-14]])
+@pytest.mark.parametrize(
+    "data", [b"not compressed", gzip.compress(b'{"a": 1}')[:-14]], ids=["plain", "cut off"]
+)
 def test_an_answer_that_cannot_be_unpacked_is_an_api_error(api, connection, data):
     api.on("/apis", Answer(pieces=(data,), headers={"Content-Encoding": "gzip"}))
     with pytest.raises(ApiError) as caught:
@@ -460,7 +543,8 @@ def test_the_read_timeout_counts(api, connection):
 
 
 def test_a_write_is_repeated_only_where_the_server_did_not_take_it(api, connection):
-    api.on("/api/v1/pods", refusal(429), refusal(503), reply({"made": 1}, 201), method="POST")
+    busy = refusal(503, Retry_After="0")
+    api.on("/api/v1/pods", refusal(429), busy, reply({"made": 1}, 201), method="POST")
     assert connection.json("POST", "/api/v1/pods", body=b"{}") == {"made": 1}
     assert [request.body for request in api.requests] == [b"{}"] * 3
 
@@ -472,7 +556,7 @@ def test_a_write_that_may_have_been_taken_is_not_repeated(api, connection, answe
     assert len(api.requests) == 1
 
 
-@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_nor_is_one_that_failed_on_its_way(api, connection, status):
     api.on("/api/v1/pods", refusal(status, "Because", "no"), reply({}), method="POST")
     assert failure(connection, method="POST").status == status

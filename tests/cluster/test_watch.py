@@ -139,6 +139,19 @@ def test_a_stream_that_breaks_in_the_middle_of_a_line_goes_on_where_it_was(
     assert watches(api)[1]["resourceVersion"] == "101"
 
 
+def test_a_stream_that_says_nothing_any_more_is_opened_anew(api, connection, monkeypatch):
+    """Not even a bookmark: the connection is dead, and nobody was told."""
+    monkeypatch.setattr("gitops_dr.cluster.watch._QUIET", 0.2)
+    stuck = stream(event("ADDED", pod("a", "101")), end="hang")
+    rest = stream(event("ADDED", pod("b", "102")))
+    script(api, [reply(listed())], [stuck, rest, CALM])
+    seen = Watched()
+    with watching(connection, seen):
+        seen.wait_for("a", "b")
+    assert len(lists(api)) == 1
+    assert watches(api)[1]["resourceVersion"] == "101"
+
+
 def test_lines_may_arrive_in_pieces(api, connection):
     line = event("ADDED", pod("a", "101")) + event("ADDED", pod("b", "102"))
     script(api, [reply(listed())], [stream(line[:9], line[9:80], line[80:]), CALM])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_dr.drift.judge import certain, confirmed
+from gitops_dr.drift.judge import certain, confirmed, judged
 from gitops_dr.drift.meaning import Meaning
 from gitops_dr.manifests.shape import Shape
 from gitops_dr.model import FieldChange, Ref
@@ -103,3 +103,18 @@ GO = Meaning(Shape({"go": True, "properties": {"spec": {"properties": {"x": {}}}
 def test_what_no_dry_run_can_explain_away(ref, change, edited, sure):
     found = certain(ref, [change], GO, is_edited=lambda _: edited)
     assert found == ({change.path} if sure else set())
+
+
+def test_of_a_secret_that_is_not_opened_only_keys_are_compared():
+    ref = Ref("", "Secret", "shop", "db")
+    sealed = {"password": "ENC[AES256_GCM,data:x]", "gone": "ENC[AES256_GCM,data:y]"}
+    git = {"metadata": {"labels": {"a": "b"}}, "data": sealed}
+    live = {"metadata": {"labels": {"a": "b"}}, "data": {"password": "eA==", "new": "eQ=="}}
+    found = judged(ref, git, live)
+    assert {(change.path, change.op) for change in found.changes} == {
+        ("data.gone", "remove"),
+        ("data.new", "add"),
+        ("data", "replace"),
+    }
+    assert "eA==" not in repr(found.changes)
+    assert "ENC[" not in repr(found.changes)

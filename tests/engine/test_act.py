@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from fake_api import Answer, broken, refusal, reply, text
 
-from gitops_dr.cluster.connect import ApiError
+from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError
 from gitops_dr.engine.act import act
 from gitops_dr.engine.refusals import TOO_EARLY
 from gitops_dr.model import Action, EmptyVolume, Ref, Resource, Result, Step
@@ -295,11 +295,22 @@ def test_what_was_perhaps_made_is_looked_up_before_it_is_made_again(api, connect
     https://github.com/kubernetes/kubernetes/issues/106842
     """
     wanted = body(SERVICES, spec={"ports": [{"port": 80, "nodePort": 30080}]})
+    ours = stored(wanted, managedFields=[{"manager": FIELD_MANAGER, "operation": "Update"}])
+    # Filled in by the server, as what a person wrote always is.
+    ours = {**ours, "spec": {"ports": [{"port": 80, "nodePort": 30080, "targetPort": 80}]}}
     api.on(SERVICE_PATH, refusal(422, "Invalid", "port is already allocated"), method="POST")
-    api.on(f"{SERVICE_PATH}/a", reply(stored(wanted)))
+    api.on(f"{SERVICE_PATH}/a", reply(ours))
     done = run(connection, wanted, SERVICES, look_first=True)
-    assert done.outcome.result is Result.PRESENT
+    assert (done.outcome.result, done.stored) == (Result.DONE, ours)
     assert [request.method for request in api.requests] == ["GET"]
+
+
+def test_one_that_somebody_else_has_made_meanwhile_is_compared(api, connection):
+    theirs = stored(body(data={"k": "other"}), managedFields=[{"manager": "kubectl"}])
+    api.on(PATH, THERE, method="POST")
+    api.on(f"{PATH}/a", reply(theirs))
+    done = run(connection, look_first=True)
+    assert done.outcome.reason == "exists and differs; left untouched"
 
 
 def test_what_was_not_made_is_made_then(api, connection):
@@ -310,7 +321,9 @@ def test_what_was_not_made_is_made_then(api, connection):
 
 
 def test_one_that_is_being_deleted_is_not_the_one_that_was_perhaps_made(api, connection):
-    api.on(f"{PATH}/a", reply(stored(body(), deletionTimestamp="2026-01-01T00:00:00Z")))
+    ours = [{"manager": FIELD_MANAGER}]
+    going = stored(body(), deletionTimestamp="2026-01-01T00:00:00Z", managedFields=ours)
+    api.on(f"{PATH}/a", reply(going))
     api.on(PATH, MESSAGES[409, "object is being deleted"], method="POST")
     done = run(connection, look_first=True)
     assert (done.outcome.result, done.too_early) == (Result.FAILED, True)
@@ -723,6 +736,15 @@ def test_a_claim_whose_source_was_dropped_has_failed_and_does_not_stay(api, conn
     assert done.outcome.result is Result.FAILED
     assert "its volume would be empty" in done.outcome.reason
     assert done.stored is None
+    assert api.requests[-1].json == {"preconditions": {"uid": "1"}}
+
+
+def test_one_that_was_perhaps_made_without_its_source_does_not_stay_either(api, connection):
+    ours = stored(PLAIN, managedFields=[{"manager": FIELD_MANAGER}])
+    api.on(f"{CLAIM_PATH}/a", reply(ours))
+    api.on(f"{CLAIM_PATH}/a", reply({}), method="DELETE")
+    done = run(connection, FILLED, CLAIMS, look_first=True)
+    assert done.outcome.result is Result.FAILED
     assert api.requests[-1].json == {"preconditions": {"uid": "1"}}
 
 

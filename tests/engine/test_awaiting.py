@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_dr.engine.awaiting import SILENCE, Awaiting
+from gitops_dr.engine.awaiting import DOUBT, SILENCE, Awaiting
 from gitops_dr.model import Action, Outcome, Ref, Result
 from gitops_dr.readiness import READY, Readiness
 
@@ -67,6 +67,22 @@ def test_no_patience_outlasts_the_timeout(awaiting):
     for second in range(1, 40):
         awaiting.seen(NEXT, Readiness(ready=False, reason=str(second)), second * 10.0)
     assert awaiting.give_up(TIMEOUT + SOON) == [SNAPSHOT]
+
+
+def test_what_lacks_something_it_cannot_do_without_is_given_up_sooner(awaiting):
+    awaiting.doubt(WEB, "its claim did not come")
+    awaiting.written(WEB, BUSY, 100.0)
+    awaiting.written(OTHER, BUSY, 100.0)
+    assert awaiting.give_up(100.0 + DOUBT) == []
+    assert awaiting.give_up(100.0 + DOUBT + SOON) == [WEB]
+    assert verdict(awaiting, WEB) == (Result.UNREADY, "0 of 1; its claim did not come")
+
+
+def test_somebody_else_may_bring_it(awaiting):
+    awaiting.doubt(WEB, "its claim did not come")
+    awaiting.written(WEB, BUSY, 100.0)
+    assert awaiting.seen(WEB, READY, 100.0 + DOUBT)
+    assert verdict(awaiting, WEB) == (Result.DONE, "")
 
 
 # -- what says whether it is ready -----------------------------------------------------------------

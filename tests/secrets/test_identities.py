@@ -107,7 +107,7 @@ def test_recipients_are_trimmed_and_none_is_there_twice() -> None:
     [
         "",
         "age1x",
-        KEY.recipient[:-1] + "0",
+        pytest.param(KEY.recipient[:-1] + "0", id="another sum"),
         "ssh-ed25519 x",
         "ssh-dss AAAA",
         "age1yubikey1qqqq",
@@ -122,7 +122,9 @@ def test_what_is_no_recipient_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [KEY.text, KEY.text.lower(), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"]
+    "text",
+    [KEY.text, KEY.text.lower(), "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"],
+    ids=["age", "age in small letters", "ssh"],
 )
 def test_a_private_key_in_the_place_of_a_recipient_is_not_quoted(text: str) -> None:
     with pytest.raises(UsageError, match="a private key where a public one belongs") as caught:

@@ -438,8 +438,9 @@ def test_aliases_that_stand_for_very_much_are_refused() -> None:
         read_sealed(bomb, "x")
 
 
-@pytest.mark.parametrize("size", range(0, len(FILE), 37))
-def test_a_truncated_file_is_refused(size: int) -> None:
+@pytest.mark.parametrize("part", range(40))
+def test_a_truncated_file_is_refused(part: int) -> None:
+    size = len(FILE) * part // 40
     came = outcome(lambda: opened(FILE[:size]))
     # Without the end of the version's number it says all that it did.
     assert isinstance(came, GitOpsDRError) or (came == BODY and size > FILE.index(b"  version: "))

@@ -1,0 +1,1 @@
+"""What would stop you, and the remedy: rows over facts that others have gathered. Pure."""

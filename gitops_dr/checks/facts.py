@@ -1,0 +1,95 @@
+"""What was found out before the checks: of git, the repository, the cluster. Pure.
+
+A part that is None could not be looked at; ``problem`` of the part above says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gitops_dr.checks.needs import Job, Need
+from gitops_dr.model import Gap, Holder
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something could not be looked at."""
+
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """A repository, and the cluster of it that is meant."""
+
+    root: str
+    cluster: str
+    prefix: str
+    has_commit: bool
+    branch: str | None
+    """None if HEAD is detached."""
+    under_way: str = ""
+    """A merge or the like that nobody has finished."""
+    locked: str = ""
+    """The path of git's own lock, if there is one."""
+    dirty: tuple[str, ...] = ()
+    """Paths of the cluster, and the configuration, with changes that are not committed."""
+    shallow: bool = False
+    recorded_uid: str = ""
+    """UID of the cluster that was exported last; empty before the first export."""
+    recorded_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """How the cluster is fit for snapshots of volumes."""
+
+    served: bool
+    """``snapshot.storage.k8s.io/v1`` is."""
+    drivers: tuple[str, ...] = ()
+    """CSI drivers that volumes are of."""
+    classes: Mapping[str, int] = field(default_factory=dict)
+    """How many VolumeSnapshotClasses each driver has."""
+    untouched: tuple[str, ...] = ()
+    """Snapshots, ``namespace/name``, that nobody has looked at for longer than it should take."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """A cluster that answers."""
+
+    context: str
+    server: str
+    uid: str
+    """Empty if we may not know it; ``unidentified`` says why."""
+    version: str
+    user: str
+    """The name by which it knows us; empty if it does not say."""
+    unidentified: Problem | None = None
+    clock_ahead: float | None = None
+    """Seconds by which its clock is ahead of ours; None if it does not say."""
+    silent: tuple[Gap, ...] = ()
+    """Groups whose API service does not answer."""
+    missing: tuple[Need, ...] | None = None
+    """What is not allowed; None if it does not say."""
+    holder: Holder | None = None
+    """The run that works on it now."""
+    snapshots: SnapshotFacts | None = None
+    """None where they do not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the checks of ``doctor`` are about."""
+
+    job: Job
+    git: str | None
+    """Its version; None if there is none that can be used, and ``git_problem`` says why."""
+    git_problem: Problem | None = None
+    repository: RepositoryFacts | None = None
+    repository_problem: Problem | None = None
+    cluster: ClusterFacts | None = None
+    cluster_problem: Problem | None = None

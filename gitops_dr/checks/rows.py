@@ -1,0 +1,332 @@
+"""The checks of ``doctor``: a row each, which looks at the facts and says what is wrong. Pure.
+
+A blocker stops the job that was asked about; a warning does not, but somebody should know. The rows
+follow the order in which things go wrong. Which checks there are is told by ``ROWS`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gitops_dr.checks.facts import ClusterFacts, Facts, Problem, RepositoryFacts
+from gitops_dr.checks.needs import OWN, WRITES, Job
+
+MOST_SKEW = 5.0
+"""Seconds that clocks may differ: ages of recovery points are told by both."""
+
+_OLDEST = (1, 30)
+"""The first version that serves aggregated discovery without a feature gate."""
+
+_SHOWN = 5
+"""Permissions that are told one by one; of more there is only their number."""
+
+_APPLY = "an administrator applies what doctor -o yaml prints"
+
+_COMMITS = frozenset({Job.EXPORT, Job.SECRETS, Job.VOLUMES})
+_SNAPSHOTS = frozenset({Job.VOLUMES, Job.VOLUMES_RESTORE})
+_SAME_CLUSTER = frozenset(Job) - {Job.REBUILD, Job.SYNC}
+"""Jobs that make sense for the recorded cluster only."""
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    BLOCKER = "blocker"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    severity: Severity
+    about: str
+    """The object or thing that it is about."""
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a row."""
+
+    id: str
+    title: str
+    findings: tuple[Finding, ...] | None
+    """Empty: all is well. None: it could not be looked at, because something before it is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One check."""
+
+    id: str
+    title: str
+    look: Callable[[Facts], Iterator[Finding]]
+    needs: Callable[[Facts], bool] = lambda _facts: True
+    """Whether there is what it looks at."""
+    jobs: frozenset[Job] = frozenset(Job)
+    """The jobs that it matters for."""
+
+
+def check(facts: Facts) -> tuple[Checked, ...]:
+    """Look at all that matters for the job, in order."""
+    return tuple(
+        Checked(row.id, row.title, tuple(row.look(facts)) if row.needs(facts) else None)
+        for row in ROWS
+        if facts.job in row.jobs
+    )
+
+
+def _blocker(about: str, reason: str, remedy: str) -> Finding:
+    return Finding(Severity.BLOCKER, about, reason, remedy)
+
+
+def _warning(about: str, reason: str, remedy: str) -> Finding:
+    return Finding(Severity.WARNING, about, reason, remedy)
+
+
+def _unless(problem: Problem | None) -> Iterator[Finding]:
+    """A blocker in the words of the error that was met; its object stands before the colon."""
+    if problem is not None:
+        about, colon, reason = problem.reason.partition(": ")
+        yield _blocker(about if colon else "", reason if colon else about, problem.hint)
+
+
+# -- git and the repository -------------------------------------------------------------------
+
+
+def _git(facts: Facts) -> Iterator[Finding]:
+    yield from _unless(facts.git_problem)
+
+
+def _repository(facts: Facts) -> Iterator[Finding]:
+    yield from _unless(facts.repository_problem)
+    found = facts.repository
+    if found is None:
+        return
+    if not found.has_commit and facts.job not in _COMMITS:
+        yield _blocker(found.root, "has no commit yet", "run gitops-dr export first")
+    elif not found.recorded_uid and facts.job not in _COMMITS:
+        yield _blocker(
+            found.prefix,
+            "HEAD has no export of this cluster",
+            "run gitops-dr export first, or choose another --cluster",
+        )
+
+
+def _branch(facts: Facts) -> Iterator[Finding]:
+    found = _repo(facts)
+    if found.branch is None:
+        yield _blocker(
+            found.root,
+            "HEAD is detached, so a commit would belong to no branch",
+            "git switch BRANCH (in CI: git switch -C main)",
+        )
+    if found.under_way:
+        yield _blocker(
+            found.root,
+            f"a {found.under_way} is under way",
+            f"finish it, or git {found.under_way} --abort",
+        )
+    if found.locked:
+        yield _blocker(
+            found.locked,
+            "git is at work here, or was killed",
+            "if no git is running in this repository, delete the file",
+        )
+
+
+def _worktree(facts: Facts) -> Iterator[Finding]:
+    found = _repo(facts)
+    if found.dirty:
+        more = f" (and {len(found.dirty) - 1} more)" if len(found.dirty) > 1 else ""
+        yield _warning(
+            found.dirty[0],
+            f"has changes that are not committed{more}; an export that would write there refuses",
+            "commit, stash or restore them (git status)",
+        )
+
+
+def _history(facts: Facts) -> Iterator[Finding]:
+    found = _repo(facts)
+    if found.shallow:
+        yield _warning(
+            found.root,
+            "the clone is shallow, and may be cut off before the last export",
+            "git fetch --unshallow (in CI: fetch-depth 0)",
+        )
+
+
+# -- the cluster ------------------------------------------------------------------------------
+
+
+def _reachable(facts: Facts) -> Iterator[Finding]:
+    yield from _unless(facts.cluster_problem)
+
+
+def _version(facts: Facts) -> Iterator[Finding]:
+    live = _live(facts)
+    version = _minor(live.version)
+    if version and version < _OLDEST:
+        yield _blocker(
+            live.server,
+            f"runs Kubernetes {live.version}",
+            f"1.{_OLDEST[1]} or newer is needed",
+        )
+    recorded = facts.repository.recorded_version if facts.repository else ""
+    source = _minor(recorded)
+    if version and source and version != source and facts.job in WRITES:
+        older = "older" if version < source else "newer"
+        yield _warning(
+            live.server,
+            f"runs Kubernetes {live.version}, which is {older} than the source's {recorded}",
+            "gitops-dr plan names the kinds and fields that it does not know",
+        )
+
+
+def _identity(facts: Facts) -> Iterator[Finding]:
+    live, recorded = _live(facts), _repo(facts).recorded_uid
+    yield from _unless(live.unidentified)
+    if recorded and live.uid and recorded != live.uid:
+        yield _blocker(
+            f"context {live.context}" if live.context else live.server,
+            f"is not the cluster that was exported (UID {live.uid}, recorded {recorded})",
+            "choose another --context or --cluster; "
+            "after a rebuild say export --adopt-cluster once",
+        )
+
+
+def _silent(facts: Facts) -> Iterator[Finding]:
+    for gap in _live(facts).silent:
+        yield _warning(
+            gap.ref.group,
+            f"{gap.reason}; nothing is known of its kinds",
+            "repair or delete the APIService (kubectl get apiservices)",
+        )
+
+
+def _clock(facts: Facts) -> Iterator[Finding]:
+    live = _live(facts)
+    ahead = live.clock_ahead
+    if ahead is not None and abs(ahead) > MOST_SKEW:
+        way = "ahead of" if ahead > 0 else "behind"
+        yield _warning(
+            live.server,
+            f"its clock is {abs(ahead):.0f} s {way} ours, so ages and RPO are told wrong",
+            "let NTP set both clocks",
+        )
+
+
+def _permissions(facts: Facts) -> Iterator[Finding]:
+    live = _live(facts)
+    missing = live.missing or ()
+    if live.missing is None:
+        yield _warning(
+            live.server,
+            "does not say what its user may do",
+            "bind system:basic-user to system:authenticated again, as Kubernetes does",
+        )
+    who = live.user or "the user of this context"
+    # What we keep in our own namespace is worth having, and every job goes on without.
+    theirs = [need for need in missing if need.namespace != OWN]
+    ours = [need for need in missing if need.namespace == OWN]
+    for needs, severity in ((theirs, Severity.BLOCKER), (ours, Severity.WARNING)):
+        for need in needs[:_SHOWN]:
+            yield Finding(severity, who, f"may not {need}", _APPLY)
+        if len(needs) > _SHOWN:
+            more = f"may not do {len(needs) - _SHOWN} more things"
+            yield Finding(severity, who, more, _APPLY)
+
+
+def _alone(facts: Facts) -> Iterator[Finding]:
+    holder = _live(facts).holder
+    if holder is not None:
+        yield _warning(
+            "Lease gitops-dr/cluster",
+            f"is held by {holder}",
+            "wait until that has ended; docs/concurrency.md says what if it is dead",
+        )
+
+
+# -- volumes ----------------------------------------------------------------------------------
+
+
+def _snapshots(facts: Facts) -> Iterator[Finding]:
+    found = _live(facts).snapshots
+    if found is None:
+        return
+    yield from _unless(found.problem)
+    if not found.served:
+        yield _blocker(
+            "snapshot.storage.k8s.io/v1",
+            "is not served",
+            "install the CRDs and the controller of kubernetes-csi/external-snapshotter",
+        )
+        return
+    for driver in found.drivers:
+        classes = found.classes.get(driver, 0)
+        if not classes:
+            yield _warning(
+                driver,
+                "has volumes and no VolumeSnapshotClass: they cannot be captured",
+                "create one, or say capture: false for them in gitops-dr.yaml",
+            )
+    if found.untouched:
+        more = f" (and {len(found.untouched) - 1} more)" if len(found.untouched) > 1 else ""
+        yield _blocker(
+            f"VolumeSnapshot {found.untouched[0]}",
+            f"nobody has looked at it{more}",
+            "see whether the snapshot controller and the driver's csi-snapshotter run",
+        )
+
+
+def _repo(facts: Facts) -> RepositoryFacts:
+    assert facts.repository is not None  # noqa: S101 - the row needs it
+    return facts.repository
+
+
+def _live(facts: Facts) -> ClusterFacts:
+    assert facts.cluster is not None  # noqa: S101 - the row needs it
+    return facts.cluster
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    """``v1.37.2+k3s1`` as ``(1, 37)``; None for what is no version."""
+    parts = version.removeprefix("v").split(".")
+    try:
+        return int(parts[0]), int(parts[1])
+    except (IndexError, ValueError):
+        return None
+
+
+def _has_repository(facts: Facts) -> bool:
+    return facts.repository is not None
+
+
+def _has_cluster(facts: Facts) -> bool:
+    return facts.cluster is not None
+
+
+def _has_both(facts: Facts) -> bool:
+    return _has_repository(facts) and _has_cluster(facts)
+
+
+ROWS = (
+    Row("git", "git is there and new enough", _git),
+    Row("repository", "the repository and the cluster in it", _repository),
+    Row("branch", "a commit can be made", _branch, _has_repository, _COMMITS),
+    Row("worktree", "nothing is in the way of it", _worktree, _has_repository, _COMMITS),
+    Row("history", "the history is complete", _history, _has_repository, _COMMITS),
+    Row("reachable", "the API server answers", _reachable),
+    Row("version", "its version", _version, _has_cluster),
+    Row("identity", "it is the recorded cluster", _identity, _has_both, _SAME_CLUSTER),
+    Row("api-services", "all its APIs answer", _silent, _has_cluster),
+    Row("clock", "its clock and ours", _clock, _has_cluster),
+    Row("permissions", "what its user may do", _permissions, _has_cluster),
+    Row("alone", "nobody else is at work", _alone, _has_cluster, frozenset(Job) - {Job.DRIFT}),
+    Row("snapshots", "snapshots of volumes", _snapshots, _has_cluster, _SNAPSHOTS),
+)
+"""In the order in which they are told."""

@@ -1,0 +1,206 @@
+"""``gitops-dr doctor``: what would stop a job, before it is begun. Reads Git and the cluster.
+
+gather: git, the repository, the cluster, as far as each can be had. compute: the rows of
+``checks/``. Nothing is written, and what cannot be looked at is a finding, not a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from gitops_dr.checks.facts import (
+    ClusterFacts,
+    Facts,
+    Problem,
+    RepositoryFacts,
+    SnapshotFacts,
+)
+from gitops_dr.checks.needs import Job, grants, needs_of
+from gitops_dr.checks.rows import check
+from gitops_dr.cluster import access, lease
+from gitops_dr.cluster.connect import ApiError, Connection, connect
+from gitops_dr.cluster.discover import Discovery, discover, identify
+from gitops_dr.cluster.listing import collection_path
+from gitops_dr.cluster.record import NAMESPACE
+from gitops_dr.config import FILE
+from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
+from gitops_dr.engine.recorded import read_tree
+from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS, listed
+from gitops_dr.errors import GitOpsDRError, RepositoryError
+from gitops_dr.events import Emit, silent
+from gitops_dr.model import Body
+from gitops_dr.repository.checkout import dirty
+from gitops_dr.repository.commit import under_way
+from gitops_dr.repository.git import check_version, installed_version
+from gitops_dr.repository.history import is_shallow
+from gitops_dr.repository.repository import current_branch
+from gitops_dr.results import Diagnosis
+
+_VOLUMES = "/api/v1/persistentvolumes"
+_CLASSES = f"/apis/{CONTENTS.group}/v1/volumesnapshotclasses"
+_SLOW = 60.0
+"""Seconds after which a snapshot that nobody has looked at says that nobody does."""
+
+
+def doctor(where: Where, job: Job, *, emit: Emit = silent) -> Diagnosis:
+    """Look at all that the job needs."""
+    git, git_problem = _tried(_git_version)
+    opened, problem = _tried(lambda: open_repo(where, emit)) if git else (None, None)
+    repository, problem = _tried(lambda: _repository(opened)) if opened else (None, problem)
+    connection, cluster_problem = _tried(lambda: _connect(where, opened))
+    cluster: ClusterFacts | None = None
+    manifests: tuple[Body, ...] = ()
+    if connection:
+        found, cluster_problem = _tried(lambda: _cluster(connection, job))
+        if found:
+            cluster, manifests = found
+    facts = Facts(
+        job=job,
+        git=git,
+        git_problem=git_problem,
+        repository=repository,
+        repository_problem=problem,
+        cluster=cluster,
+        cluster_problem=cluster_problem,
+    )
+    return Diagnosis(
+        job=job,
+        cluster=repository.cluster if repository else "",
+        context=connection.context if connection else "",
+        server=connection.server if connection else "",
+        checks=check(facts),
+        missing=manifests,
+    )
+
+
+def _tried[Found](look: Callable[[], Found]) -> tuple[Found | None, Problem | None]:
+    """What was looked for, or why it cannot be had."""
+    try:
+        return look(), None
+    except GitOpsDRError as error:
+        return None, Problem(error.message, error.hint)
+
+
+def _git_version() -> str:
+    check_version()
+    return installed_version()
+
+
+def _repository(opened: Opened) -> RepositoryFacts:
+    repo, settings = opened.repo, opened.settings
+    branch = None
+    with suppress(RepositoryError):
+        branch = current_branch(repo)
+    lock = repo.git_dir / "index.lock"
+    coverage = read_tree(repo, opened.head, settings.prefix).coverage if opened.head else None
+    changed = [*dirty(repo, settings.prefix), *dirty(repo, FILE)] if opened.head else []
+    return RepositoryFacts(
+        root=str(repo.root),
+        cluster=settings.name,
+        prefix=settings.prefix,
+        has_commit=opened.head is not None,
+        branch=branch,
+        under_way=under_way(repo) or "",
+        locked=str(lock) if lock.exists() else "",
+        dirty=tuple(changed),
+        shallow=is_shallow(repo),
+        recorded_uid=coverage.uid if coverage else "",
+        recorded_version=coverage.version if coverage else "",
+    )
+
+
+def _connect(where: Where, opened: Opened | None) -> Connection:
+    """By the repository's settings; without one only by what flags and environment say."""
+    if opened is not None:
+        return open_cluster(where, opened.settings)
+    return connect(where.kubeconfig, where.context)
+
+
+def _cluster(connection: Connection, job: Job) -> tuple[ClusterFacts, tuple[Body, ...]]:
+    """The cluster, and the manifests that allow what is missing. Raises ``ClusterError``."""
+    with ThreadPoolExecutor(thread_name_prefix="doctor") as pool:
+        identity = pool.submit(_tried, lambda: identify(connection))
+        us = pool.submit(_or_none, lambda: access.ourselves(connection))
+        holder = pool.submit(_or_none, lambda: lease.look(connection))
+        has_namespace = pool.submit(_or_none, lambda: _namespace(connection))
+        discovery = discover(connection)
+        needs = needs_of(job, discovery.resources)
+        missing = pool.submit(_or_none, lambda: access.missing(connection, needs))
+        snapshots = None
+        if job in (Job.VOLUMES, Job.VOLUMES_RESTORE):
+            snapshots = pool.submit(_snapshots, connection, discovery)
+        who, lacking = us.result(), missing.result()
+        live, unidentified = identity.result()
+    user = who.user if who else ""
+    facts = ClusterFacts(
+        context=connection.context,
+        server=connection.server,
+        uid=live.uid if live else "",
+        version=live.version if live else "",
+        user=user,
+        unidentified=unidentified,
+        clock_ahead=who.clock_ahead if who else None,
+        silent=discovery.gaps,
+        missing=lacking,
+        holder=holder.result(),
+        snapshots=snapshots.result() if snapshots else None,
+    )
+    # An account of it shows that it is there, too, to whom it may not be shown.
+    is_there = has_namespace.result() or user.startswith(f"system:serviceaccount:{NAMESPACE}:")
+    there = (NAMESPACE,) if is_there else ()
+    return facts, grants(lacking or (), job, user or "USER", namespaces=there)
+
+
+def _or_none[Found](look: Callable[[], Found]) -> Found | None:
+    """What was looked for; None if the API server does not say."""
+    try:
+        return look()
+    except ApiError:
+        return None
+
+
+def _namespace(connection: Connection) -> bool:
+    connection.request("GET", f"/api/v1/namespaces/{NAMESPACE}")
+    return True
+
+
+def _snapshots(connection: Connection, discovery: Discovery) -> SnapshotFacts:
+    served = any(
+        (r.group, r.version, r.plural) == (SNAPSHOTS.group, "v1", SNAPSHOTS.plural)
+        for r in discovery.resources
+    )
+    if not served:
+        return SnapshotFacts(served=False)
+    classes: dict[str, int] = {}
+    try:
+        for one in listed(connection, _CLASSES):
+            driver = str(one.get("driver", ""))
+            classes[driver] = classes.get(driver, 0) + 1
+        drivers = {
+            str(csi.get("driver", ""))
+            for one in listed(connection, _VOLUMES)
+            if (csi := (one.get("spec") or {}).get("csi"))
+        }
+        untouched = _untouched(listed(connection, collection_path(SNAPSHOTS)))
+    except ApiError as error:
+        return SnapshotFacts(served=True, problem=Problem(error.message, error.hint))
+    return SnapshotFacts(
+        served=True,
+        drivers=tuple(sorted(drivers)),
+        classes=classes,
+        untouched=tuple(sorted(untouched)),
+    )
+
+
+def _untouched(snapshots: Iterable[Body]) -> list[str]:
+    found = []
+    for one in snapshots:
+        metadata = one["metadata"]
+        made = datetime.fromisoformat(metadata["creationTimestamp"])
+        waited = (datetime.now(UTC) - made).total_seconds()
+        if not one.get("status") and waited > _SLOW:
+            found.append(f"{metadata['namespace']}/{metadata['name']}")
+    return found

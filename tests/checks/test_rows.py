@@ -1,0 +1,230 @@
+"""Each row of ``doctor``: silent where all is well, and plain where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gitops_dr.checks.facts import (
+    ClusterFacts,
+    Facts,
+    Problem,
+    RepositoryFacts,
+    SnapshotFacts,
+)
+from gitops_dr.checks.needs import Job, Need
+from gitops_dr.checks.rows import MOST_SKEW, ROWS, Severity, check
+from gitops_dr.model import ANY, Gap, Holder, Ref
+
+REPOSITORY = RepositoryFacts(
+    root="/repo",
+    cluster="prod",
+    prefix="clusters/prod",
+    has_commit=True,
+    branch="refs/heads/main",
+    recorded_uid="u1",
+    recorded_version="v1.37.2",
+)
+SNAPSHOTS = SnapshotFacts(served=True, drivers=("disk.csi",), classes={"disk.csi": 1})
+CLUSTER = ClusterFacts(
+    context="prod-admin",
+    server="https://prod",
+    uid="u1",
+    version="v1.37.2",
+    user="alice",
+    clock_ahead=0.4,
+    missing=(),
+    snapshots=SNAPSHOTS,
+)
+GOOD = Facts(job=Job.VOLUMES, git="2.39.5", repository=REPOSITORY, cluster=CLUSTER)
+HOLDER = Holder("r", "laptop", "bob", 7, "gitops-dr rebuild", "2026-11-22T10:00:00Z")
+
+
+def repository(**changes) -> Facts:
+    return replace(GOOD, repository=replace(REPOSITORY, **changes))
+
+
+def cluster(**changes) -> Facts:
+    return replace(GOOD, cluster=replace(CLUSTER, **changes))
+
+
+def found(facts: Facts) -> dict[str, list[tuple[str, str]]]:
+    return {
+        one.id: [(f.severity, f"{f.about}: {f.reason}") for f in one.findings]
+        for one in check(facts)
+        if one.findings
+    }
+
+
+@pytest.mark.parametrize("job", list(Job))
+def test_nothing_is_wrong_where_all_is_well(job: Job) -> None:
+    checks = check(replace(GOOD, job=job))
+    assert [one.findings for one in checks] == [()] * len(checks)
+    assert {"git", "repository", "reachable", "permissions"} <= {one.id for one in checks}
+
+
+CASES = {
+    "no git": (
+        replace(GOOD, git=None, git_problem=Problem("git: not found", "install it")),
+        ("git", Severity.BLOCKER, "git: not found"),
+    ),
+    "no repository": (
+        replace(GOOD, repository=None, repository_problem=Problem("/x: not in a Git repository")),
+        ("repository", Severity.BLOCKER, "/x: not in a Git repository"),
+    ),
+    "an error without an object": (
+        replace(GOOD, repository=None, repository_problem=Problem("strange")),
+        ("repository", Severity.BLOCKER, ": strange"),
+    ),
+    "nothing to rebuild from": (
+        replace(repository(has_commit=False), job=Job.REBUILD),
+        ("repository", Severity.BLOCKER, "/repo: has no commit yet"),
+    ),
+    "no export to compare with": (
+        replace(repository(recorded_uid=""), job=Job.DRIFT),
+        ("repository", Severity.BLOCKER, "clusters/prod: HEAD has no export of this cluster"),
+    ),
+    "detached": (
+        repository(branch=None),
+        ("branch", Severity.BLOCKER, "/repo: HEAD is detached, so a commit would belong to no"),
+    ),
+    "a merge": (
+        repository(under_way="merge"),
+        ("branch", Severity.BLOCKER, "/repo: a merge is under way"),
+    ),
+    "git's lock": (
+        repository(locked="/repo/.git/index.lock"),
+        ("branch", Severity.BLOCKER, "/repo/.git/index.lock: git is at work here, or was killed"),
+    ),
+    "uncommitted": (
+        repository(dirty=("a.yaml", "b.yaml")),
+        ("worktree", Severity.WARNING, "a.yaml: has changes that are not committed (and 1 more)"),
+    ),
+    "shallow": (
+        repository(shallow=True),
+        ("history", Severity.WARNING, "/repo: the clone is shallow"),
+    ),
+    "unreachable": (
+        replace(GOOD, cluster=None, cluster_problem=Problem("https://prod: no answer to GET /api")),
+        ("reachable", Severity.BLOCKER, "https://prod: no answer to GET /api"),
+    ),
+    "too old": (
+        cluster(version="v1.29.9"),
+        ("version", Severity.BLOCKER, "https://prod: runs Kubernetes v1.29.9"),
+    ),
+    "older than the source": (
+        replace(cluster(version="v1.36.0"), job=Job.REBUILD),
+        ("version", Severity.WARNING, "https://prod: runs Kubernetes v1.36.0, which is older than"),
+    ),
+    "newer than the source": (
+        replace(cluster(version="v1.38.0+k3s1"), job=Job.REBUILD),
+        ("version", Severity.WARNING, "https://prod: runs Kubernetes v1.38.0+k3s1, which is newer"),
+    ),
+    "another cluster": (
+        cluster(uid="u2"),
+        (
+            "identity",
+            Severity.BLOCKER,
+            "context prod-admin: is not the cluster that was exported (UID u2, recorded u1)",
+        ),
+    ),
+    "a cluster that may not be known": (
+        cluster(uid="", version="", unidentified=Problem("https://prod: cannot be identified: no")),
+        ("identity", Severity.BLOCKER, "https://prod: cannot be identified: no"),
+    ),
+    "a silent API": (
+        cluster(silent=(Gap(Ref("metrics.k8s.io", ANY, "", ANY), "does not answer"),)),
+        ("api-services", Severity.WARNING, "metrics.k8s.io: does not answer"),
+    ),
+    "clock ahead": (
+        cluster(clock_ahead=MOST_SKEW + 7),
+        ("clock", Severity.WARNING, "https://prod: its clock is 12 s ahead of ours"),
+    ),
+    "clock behind": (
+        cluster(clock_ahead=-MOST_SKEW - 7),
+        ("clock", Severity.WARNING, "https://prod: its clock is 12 s behind ours"),
+    ),
+    "a permission": (
+        cluster(missing=(Need("apps", "deployments", "list"),)),
+        ("permissions", Severity.BLOCKER, "alice: may not list deployments.apps"),
+    ),
+    "a permission for what every job can do without": (
+        cluster(missing=(Need("coordination.k8s.io", "leases", "get", "gitops-dr"),)),
+        (
+            "permissions",
+            Severity.WARNING,
+            "alice: may not get leases.coordination.k8s.io in gitops-dr",
+        ),
+    ),
+    "permissions unknown": (
+        cluster(missing=None),
+        ("permissions", Severity.WARNING, "https://prod: does not say what its user may do"),
+    ),
+    "somebody at work": (
+        cluster(holder=HOLDER),
+        ("alone", Severity.WARNING, "Lease gitops-dr/cluster: is held by bob@laptop (process 7)"),
+    ),
+    "no snapshots": (
+        cluster(snapshots=SnapshotFacts(served=False)),
+        ("snapshots", Severity.BLOCKER, "snapshot.storage.k8s.io/v1: is not served"),
+    ),
+    "no class": (
+        cluster(snapshots=replace(SNAPSHOTS, classes={"other.csi": 1})),
+        ("snapshots", Severity.WARNING, "disk.csi: has volumes and no VolumeSnapshotClass"),
+    ),
+    "nobody takes snapshots": (
+        cluster(snapshots=replace(SNAPSHOTS, untouched=("a/b", "a/c"))),
+        ("snapshots", Severity.BLOCKER, "VolumeSnapshot a/b: nobody has looked at it (and 1 more)"),
+    ),
+    "snapshots cannot be listed": (
+        cluster(snapshots=SnapshotFacts(served=True, problem=Problem("volumesnapshots: no"))),
+        ("snapshots", Severity.BLOCKER, "volumesnapshots: no"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_wrong_is_told_once_and_has_a_remedy(case: str) -> None:
+    facts, (row, severity, text) = CASES[case]
+    told = found(facts)
+    assert list(told) == [row]
+    ((how, what),) = told[row]
+    assert how == severity
+    assert what.startswith(text)
+    if not case.startswith(("no repository", "an error", "unreachable", "a cluster that", "snap")):
+        assert all(f.remedy for one in check(facts) for f in one.findings or ())
+
+
+def test_every_row_has_a_case() -> None:
+    assert {row for _, (row, *_) in CASES.values()} == {row.id for row in ROWS}
+
+
+def test_many_permissions_are_counted() -> None:
+    missing = tuple(Need("apps", f"things{n}", "list") for n in range(9))
+    told = [text for _, text in found(cluster(missing=missing))["permissions"]]
+    assert len(told) == 6
+    assert told[-1] == "alice: may not do 4 more things"
+
+
+def test_what_cannot_be_looked_at_is_not_called_well() -> None:
+    facts = replace(GOOD, repository=None, cluster=None)
+    unknown = {one.id for one in check(facts) if one.findings is None}
+    assert unknown == {
+        *("branch", "worktree", "history", "version", "identity", "api-services", "clock"),
+        *("permissions", "alone", "snapshots"),
+    }
+
+
+def test_another_cluster_is_what_a_rebuild_is_for() -> None:
+    assert found(replace(cluster(uid="u2"), job=Job.REBUILD)) == {}
+
+
+@pytest.mark.parametrize("ahead", [None, 0.0, MOST_SKEW, -MOST_SKEW])
+def test_a_little_skew_is_none(ahead: float | None) -> None:
+    assert found(cluster(clock_ahead=ahead)) == {}
+
+
+@pytest.mark.parametrize("version", ["", "v1", "master", "vx.y"])
+def test_a_version_that_says_nothing_stops_nothing(version: str) -> None:
+    assert found(replace(cluster(version=version), job=Job.REBUILD)) == {}
