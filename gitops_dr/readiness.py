@@ -52,7 +52,7 @@ def readiness(body: Body, *, wait_for_consumer: bool = False) -> Readiness:
     """
     metadata = _map(body.get("metadata"))
     if metadata.get("deletionTimestamp"):
-        return Readiness(ready=False, reason=_deletion(metadata))
+        return Readiness(ready=False, reason=_deletion(body, metadata))
     group_kind = _group_kind(body)
     count = _COUNTED.get(group_kind)
     if count is not None:
@@ -225,7 +225,8 @@ def _pod(body: Body) -> Readiness:
             waiting = _map(_map(_map(container).get("state")).get("waiting"))
             if waiting.get("reason"):
                 reason = f"container {_map(container).get('name')}: {waiting['reason']}"
-                return Readiness(ready=False, reason=_line(reason))
+                said = _line(waiting.get("message"))
+                return Readiness(ready=False, reason=_line(f"{reason}: {said}" if said else reason))
     return Readiness(ready=False, reason=f"is {phase} and not ready")
 
 
@@ -291,7 +292,17 @@ def _about(condition: Mapping[str, Any], name: str) -> str:
     return said or f"condition {name} is {condition.get('status', 'not reported yet')}"
 
 
-def _deletion(metadata: Mapping[str, Any]) -> str:
+_LEFT_IN_NAMESPACE = ("NamespaceFinalizersRemaining", "NamespaceContentRemaining")
+"""Conditions of a namespace that say whose finalizers, or which objects, it waits for.
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/
+"""
+
+
+def _deletion(body: Body, metadata: Mapping[str, Any]) -> str:
+    for name in _LEFT_IN_NAMESPACE if _group_kind(body) == ("", "Namespace") else ():
+        condition = _condition(body, name)
+        if condition.get("status") == "True":
+            return f"is being deleted: {_about(condition, name)}"
     finalizers = ", ".join(str(each) for each in _list(metadata.get("finalizers")))
     return f"is being deleted; waits for {finalizers}" if finalizers else "is being deleted"
 

@@ -263,7 +263,7 @@ def connection(api: FakeApi, tmp_path: Path, monkeypatch: Any) -> Iterator[Conne
         monkeypatch.delenv(name, raising=False)
     for retry in ("_READ_RETRY", "_WRITE_RETRY"):
         patient = getattr(connecting, retry)
-        monkeypatch.setattr(connecting, retry, patient.new(backoff_factor=0))
+        monkeypatch.setattr(connecting, retry, patient.new(backoff_factor=0, backoff_jitter=0))
     opened = connect(write_kubeconfig(tmp_path / "kubeconfig", api.url))
     yield opened
     opened._client.rest_client.pool_manager.clear()

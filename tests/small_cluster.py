@@ -13,6 +13,7 @@ from typing import Any
 
 from command import git
 
+from gitops_dr.engine import lost_points
 from gitops_dr.engine.observe import Kind, Observation
 from gitops_dr.engine.opening import Where
 from gitops_dr.manifests.emit import canonical
@@ -70,6 +71,8 @@ class SmallCluster:
         self.objects = {ref_of(body): body for body in bodies}
         self.gaps: list[Gap] = []
         self.uid = IDENTITY.uid
+        self.points = ""
+        """The log of recovery points that it keeps."""
         self.meanwhile: Callable[[], object] = lambda: None
         """Happens while the cluster is observed."""
 
@@ -109,6 +112,8 @@ class SmallCluster:
         patch(workflow, "open_cluster", lambda _where, _settings: None)
         patch(workflow, "identify", lambda _c: Identity(self.uid, IDENTITY.version, "100"))
         patch(workflow, "observe", self.observe)
+        patch(lost_points, "read_point_record", lambda _c: self.points)
+        patch(lost_points, "write_point_record", lambda _c, text: setattr(self, "points", text))
 
 
 def _die(failpoint: str, nth: int) -> Callable[[str], None]:

@@ -257,6 +257,18 @@ PODS: list[tuple[dict[str, Any], str]] = [
         },
         "not: container web: ImagePullBackOff",
     ),
+    (
+        {
+            "phase": "Pending",
+            "initContainerStatuses": [
+                {
+                    "name": "init",
+                    "state": {"waiting": {"reason": "ErrImagePull", "message": "no\n such tag"}},
+                }
+            ],
+        },
+        "not: container init: ErrImagePull: no such tag",
+    ),
 ]
 
 
@@ -481,6 +493,20 @@ def test_what_is_being_deleted_is_not_ready_and_names_its_finalizers() -> None:
         "v1", "ConfigMap", deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["a/b", "c/d"]
     )
     assert verdict(readiness(body)) == "not: is being deleted; waits for a/b, c/d"
+
+
+def test_a_namespace_that_is_being_deleted_says_what_holds_it() -> None:
+    remaining = when("NamespaceContentRemaining", message="configmaps. has 1 resource instances")
+    held = when("NamespaceFinalizersRemaining", message="a/b in 1 resource instances")
+    none = when("NamespaceFinalizersRemaining", "False", message="All content successfully removed")
+    for conditions, says in (
+        ([remaining, held], ": a/b in 1 resource instances"),
+        ([remaining, none], ": configmaps. has 1 resource instances"),
+        ([none], ""),
+    ):
+        status = {"phase": "Terminating", "conditions": conditions}
+        body = live("v1", "Namespace", {}, status, deletionTimestamp="2026-01-01T00:00:00Z")
+        assert verdict(readiness(body)) == f"not: is being deleted{says}"
 
 
 def test_a_long_message_becomes_one_short_line() -> None:

@@ -1,13 +1,120 @@
-"""Rewrites a commit's State for the cluster it is meant for. Pure.
+"""Where a rebuild goes: a cluster, what is other there than at the source, and why. Pure words.
 
-The identity target is the source itself: everything is wanted as it stands in Git.
+``target_file.py`` reads one from ``targets/<name>/target.yaml``; ``target_state.py`` rewrites a
+commit's State for it. The identity target is the source itself: all is wanted as it stands in Git.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
-from gitops_dr.model import State
+from gitops_dr.desired.authored import Authored
+from gitops_dr.manifests.fieldpath import FieldPath
+from gitops_dr.manifests.selector import ObjectSelector
+from gitops_dr.model import MaskedValue, Ref
+
+
+class Holds(StrEnum):
+    """What the value of a field is, so that it is known which mapping is about it."""
+
+    IMAGE = "image"
+    """A container image, such as ``registry.example.com/shop/api:v1``."""
+    NAMESPACE = "namespace"
+    ACCOUNT = "account"
+    """A user or group of service accounts, such as ``system:serviceaccount:shop:api``."""
+    DNS = "dns"
+    """A Service by its name in the cluster, such as ``db.shop.svc``; there may be text around."""
+    OBJECT = "object"
+    """``namespace/name``."""
+    HOST = "host"
+    """A host name; there may be text around, as in a URL."""
+    STORAGE_CLASS = "storageClass"
+    SNAPSHOT_CLASS = "snapshotClass"
+    HANDLE = "handle"
+    """What a storage knows a snapshot or volume by."""
+    INGRESS_CLASS = "ingressClass"
+    SERVICE_TYPE = "serviceType"
+    NODE_LABELS = "nodeLabels"
+    """A map of labels that a node must have."""
+    NODE_REQUIREMENTS = "nodeRequirements"
+    """A list of ``key``, ``operator`` and ``values`` that a node must meet."""
+    NAMESPACE_REQUIREMENTS = "namespaceRequirements"
+    """The same for the labels of a namespace, of which one is its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """What is called otherwise at the target; each from the source's value to the target's."""
+
+    storage_classes: Mapping[str, str] = field(default_factory=dict)
+    snapshot_classes: Mapping[str, str] = field(default_factory=dict)
+    handles: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Beginnings of image names; the longest that fits counts."""
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Host names; one that begins with a dot stands for all that end so."""
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    """``key=value`` of nodes; to nothing: it is not asked for there."""
+    ingress_classes: Mapping[str, str] = field(default_factory=dict)
+    service_types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredField:
+    """A field of which people say what it holds, such as one of a custom resource."""
+
+    group: str
+    kind: str
+    path: FieldPath
+    holds: Holds
+
+
+class Form(StrEnum):
+    """How a patch says what changes."""
+
+    STRATEGIC = "strategic"
+    JSON6902 = "json6902"
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What is other at the target in the objects that ``selector`` chooses among the source's."""
+
+    place: str
+    """Where it is written, for messages."""
+    selector: ObjectSelector
+    form: Form
+    content: Any
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Workloads that run on a standby, too."""
+
+    selector: ObjectSelector
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """Whether the target's workloads run."""
+
+    zero: bool = False
+    """They do not: the rows of ``standby.yaml`` count."""
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which of the source's namespaces the target has; patterns."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,17 +122,33 @@ class Target:
     """Where a rebuild goes. Without a name it is the identity target."""
 
     name: str = ""
+    cluster: str = ""
+    """The only cluster of the repository that it is a target of; empty: of any."""
+    context: str = ""
+    """The kubeconfig context to reach it by; empty if the file does not say."""
+    uid: str = ""
+    """UID of its ``kube-system`` namespace, which no other cluster has; empty if it is unknown."""
+    mappings: Mappings = field(default_factory=Mappings)
+    fields: tuple[DeclaredField, ...] = ()
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    standby: Standby = field(default_factory=Standby)
+    patches: tuple[Patch, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    secret_values: Mapping[str, MaskedValue] = field(default_factory=dict)
+    """Values from encrypted files."""
+    manifests: tuple[Authored, ...] = ()
+    """What only the target has, and its own Secrets, which stand in place of the source's."""
+    closed: Mapping[Ref, str] = field(default_factory=dict)
+    """Secrets of its own that cannot be opened, and why."""
+    version: str = ""
+    """Changes whenever anything of the target's folder does."""
 
 
 IDENTITY = Target()
 
 
-def desired(recorded: State, target: Target) -> State:
-    """Say which State ``target`` should have, given what Git recorded of the source.
-
-    Everything that compares or rebuilds goes through here, so that an intended difference of a
-    target can never be taken for drift.
-    """
+def desired(recorded: Any, target: Target) -> Any:
+    """STOPGAP by the lead until target_state.py is there and engine/difference.py uses it."""
     if target != IDENTITY:
         raise ValueError(f"target {target.name!r}: only the identity target exists")
     return recorded

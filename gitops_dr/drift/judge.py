@@ -26,7 +26,7 @@ OWNERS: Final = ("metadata", "ownerReferences")
 
 _SECRET: Final = ("", "Secret")
 _HELD_IN: Final = ("data", "stringData")
-_UNREAD: Final = (FieldChange("data", "replace", MaskedValue(""), MaskedValue("")),)
+_UNREAD: Final = (FieldChange("data", "replace", MaskedValue("in Git"), MaskedValue("live")),)
 """That the values differ, where nobody can say which."""
 
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 from gitops_dr.cluster.apply import apply, create, get, merge, patch
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError, Connection
 from gitops_dr.drift.patch import json_patch
 from gitops_dr.engine.aims import Aim, Aimed, whole
 from gitops_dr.engine.claims import delete_unbound
@@ -87,23 +87,22 @@ def act(
                 connection, step.ref, resource, body, wanted, aim=aim, dry_run=dry_run
             )
             return Act(outcome(result), stored)
-        live = _find(connection, step.ref, resource) if look_first else None
-        if live is None:
-            try:
-                noted = step.empty_volume is EmptyVolume.NOTED
-                stored = create(connection, resource, with_note(wanted) if noted else wanted)
-                if lost := source_lost(wanted, stored):
-                    left = delete_unbound(connection, stored)
-                    return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
-                note = _free_released_volume(connection, step.ref, stored)
-                return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
-            except ApiError as error:
-                if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
-                    raise
+        made = _made_before(connection, step.ref, resource) if look_first else None
+        try:
+            noted = step.empty_volume is EmptyVolume.NOTED
+            stored = made or create(connection, resource, with_note(wanted) if noted else wanted)
+            if lost := source_lost(wanted, stored):
+                left = delete_unbound(connection, stored)
+                return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
+            note = _free_released_volume(connection, step.ref, stored)
+            return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
+        except ApiError as error:
+            if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
+                raise
         if (step.ref.group, step.ref.kind, step.ref.name) in _MADE_BY_CONTROLLERS:
             stored = merge(connection, resource, wanted)
             return Act(outcome(Result.DONE), stored)
-        live = live or get(connection, resource, step.ref.namespace, step.ref.name)
+        live = get(connection, resource, step.ref.namespace, step.ref.name)
         if _is_as_wanted(step.ref, live, wanted, resource):
             # Perhaps made by an attempt of ours that got no further.
             if step.ref.group_kind in SOURCES:
@@ -139,15 +138,22 @@ def _why_it_stays(connection: Connection, ref: Ref, resource: Resource) -> str:
     return readiness(typed).reason if live["metadata"].get("deletionTimestamp") else ""
 
 
-def _find(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
-    """The object if it is there and stays."""
+def _made_before(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
+    """The object, if it is the one that an earlier attempt of ours has made.
+
+    It was not there when the plan was made, so it is ours if we have written to it; what somebody
+    has changed since, the comparison at the end tells.
+    """
     try:
         live = get(connection, resource, ref.namespace, ref.name)
     except ApiError as error:
         if error.status == 404 and not too_early(error):
             return None
         raise
-    return None if live["metadata"].get("deletionTimestamp") else live
+    metadata = live["metadata"]
+    managers = {each.get("manager") for each in metadata.get("managedFields") or ()}
+    is_ours = FIELD_MANAGER in managers and not metadata.get("deletionTimestamp")
+    return live if is_ours else None
 
 
 def _configure(

@@ -14,7 +14,7 @@ from itertools import chain
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.desired.authored import NOTHING, Rendering
 from gitops_dr.desired.target import IDENTITY, Target
-from gitops_dr.desired.target_state import OWN
+from gitops_dr.desired.target_state import OF_EACH, OWN
 from gitops_dr.drift.compare import Comparison, compare, unlike
 from gitops_dr.engine.authored import with_rendered, without_unseen
 from gitops_dr.engine.authors import with_authors
@@ -146,7 +146,7 @@ def held_against(
     observation = keep_recorded_scale(observation, recorded)
     wanted = recorded.state
     comparison = _told_apart(compare(wanted, observation.state), recorded)
-    own = {omission.ref for omission in not_there if omission.rule == OWN}
+    own = {omission.ref for omission in not_there if omission.rule in (OWN, OF_EACH)}
     if own:
         unmanaged = tuple(ref for ref in comparison.unmanaged if ref not in own)
         comparison = replace(comparison, unmanaged=unmanaged)

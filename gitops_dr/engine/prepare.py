@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.desired.target import IDENTITY, Target
+from gitops_dr.desired.target_state import OF_EACH
 from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.keyed import with_secrets
@@ -163,7 +164,7 @@ def prepare_from(
         committed=commit_info(tree.repo, tree.commit).time,
         asked=datetime.now(UTC),
     )
-    configuration = " ".join(filter(None, (opened.configuration, target.version)))
+    configuration = opened.configuration + (f"+{target.version}" if target.version else "")
     saved = SavedPlan(
         cluster=opened.settings.name,
         commit=tree.commit,
@@ -237,7 +238,15 @@ def _not_brought(examined: Examined, plan: Plan, intent: Intent) -> list[Gap]:
         return []
     told = {gap.ref for gap in plan.gaps}
     there = examined.observation.external
-    gaps = []
+    seen = examined.observation.state
+    gaps = [
+        Gap(omission.ref, "is each cluster's own, and this one has none")
+        for omission in examined.omissions
+        if omission.rule == OF_EACH
+        and omission.ref not in seen.entries
+        and omission.ref not in seen.unlisted
+        and omission.ref not in told
+    ]
     rewriter = examined.recorded.rewriter
     for source, recorded in sorted(examined.recorded.tree.sealing.records.external.items()):
         ref = rewriter.ref(source)

@@ -30,21 +30,23 @@ def record_file(secrets: Secrets, files: Mapping[str, bytes]) -> dict[str, bytes
 
 
 def trailers(secrets: Secrets, changes: Mapping[str, bytes]) -> dict[str, str]:
-    """What tells the next export that Git and the cluster agree on the new files as on the old.
+    """What says whose commit it is, and that Git and the cluster agree on it as they did before.
 
-    Nothing where HEAD has more than what both last agreed on: then it has to find that out itself.
+    Not the latter where HEAD has more than what both last agreed on: then the next export has to
+    find that out itself.
     """
     tree, name = secrets.tree, secrets.opened.settings.name
+    found = {"Resealed": name}
     if tree.coverage is None:
-        return {}
+        return found
     repo, commit, prefix = tree.repo, tree.commit, tree.prefix
     agreed = newest_export(repo, commit, cluster=name, prefix=prefix, files=tree.files)
     if agreed is None or (agreed != commit and blobs(repo, agreed, prefix) != tree.files):
-        return {}
-    start = len(tree.prefix) + 1
+        return found
+    start = len(prefix) + 1
     below = {
-        path[start:]: tree.repo.blob_id(data)
+        path[start:]: repo.blob_id(data)
         for path, data in changes.items()
-        if path.startswith(f"{tree.prefix}/")
+        if path.startswith(f"{prefix}/")
     }
-    return {"Resealed": name, "Cluster-Files": files_digest({**tree.files, **below})}
+    return {**found, "Cluster-Files": files_digest({**tree.files, **below})}

@@ -68,9 +68,9 @@ class Secrets:
         return wanted(self.rules.recipients(path), self.settings)
 
     @property
-    def names(self) -> dict[str, str]:
+    def names(self) -> Mapping[str, str]:
         """Recipient to its name."""
-        return {key: name for name, key in self.settings.required_recipients.items()}
+        return self.settings.names
 
     @property
     def records(self) -> SecretRecords:

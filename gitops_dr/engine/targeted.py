@@ -7,13 +7,17 @@ from dataclasses import replace
 
 from gitops_dr.desired.authored import Rendering, rendered
 from gitops_dr.desired.target import IDENTITY, Target
-from gitops_dr.desired.target_state import Rewriter, rewritten
+from gitops_dr.desired.target_file import TARGETS
+from gitops_dr.desired.target_state import OF_EACH, Rewriter, rewritten
 from gitops_dr.engine.recorded import Recorded
 from gitops_dr.engine.sealing import SECRET, has_values
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.parse import parse
 from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import Body, Entry, Omission, Ref, Resource
+from gitops_dr.repository.tree import read
+from gitops_dr.secrets.policy import Policy
 
 
 def targeted(
@@ -36,7 +40,10 @@ def targeted(
             return tree.sealing.fingerprint(tree.sealing.hmac(ref, data))
         return tree.repo.blob_id(data)
 
-    found = rewritten(recorded.state, rewriter, recorded.bodies, fingerprint)
+    of_each = _of_each_cluster(recorded) if target.uid != _uid(recorded) else frozenset()
+    taken = {ref: one for ref, one in recorded.state.entries.items() if ref not in of_each}
+    state = replace(recorded.state, entries=taken)
+    found = rewritten(state, rewriter, recorded.bodies, fingerprint)
     moved = {new: ref for ref in recorded.state.entries if (new := rewriter.ref(ref))}
     entries = dict(found.state.entries)
     authored = _moved(moved, recorded.rendered)
@@ -69,7 +76,31 @@ def targeted(
         rewriter=rewriter,
         sources=sources,
     )
-    return wanted, found.omissions
+    renamed = {new for source in of_each if (new := rewriter.ref(source))}
+    lacking = renamed - entries.keys()
+    because = f"Each cluster has one of its own; {TARGETS}/{target.name}/secrets/ has none."
+    omissions = [Omission(ref, OF_EACH, because) for ref in lacking]
+    return wanted, tuple(sorted([*found.omissions, *omissions]))
+
+
+def _uid(recorded: Recorded) -> str:
+    """The source's; of an export that does not say it no target is the source."""
+    coverage = recorded.tree.coverage
+    return coverage.uid if coverage else "unknown"
+
+
+def _of_each_cluster(recorded: Recorded) -> frozenset[Ref]:
+    """The Secrets that are the source's own by policy, and are not to be in another cluster."""
+    tree = recorded.tree
+    refs = [ref for ref in recorded.state.entries if ref.group_kind == SECRET]
+    files = [ref for ref in refs if ref in recorded.blob_of and ref not in recorded.rendered]
+    contents = read(tree.repo, [recorded.blob_of[ref] for ref in files])
+    # What decides is plain in a sealed file, so none is opened.
+    return frozenset(
+        ref
+        for ref, (_, data) in zip(files, contents, strict=True)
+        if tree.sealing.decide(ref, parse(data, str(ref))).policy is Policy.PER_CLUSTER
+    )
 
 
 def _moved[T](moved: Mapping[Ref, Ref], known: Mapping[Ref, T]) -> dict[Ref, T]:

@@ -22,6 +22,7 @@ from gitops_dr.desired.target_file import FILE, TARGETS, check_target_name
 from gitops_dr.desired.target_file import read_target as read_file_of_target
 from gitops_dr.desired.target_values import with_encoded
 from gitops_dr.desired.templates import FOLDER, MASK, SUFFIX
+from gitops_dr.engine.difference import Examined
 from gitops_dr.engine.opening import Opened, Where
 from gitops_dr.engine.recorded import Tree
 from gitops_dr.engine.sealing import SECRET, SOPS, has_values
@@ -31,8 +32,9 @@ from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.keys.find import find_identities
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse, parse_rendered
-from gitops_dr.model import Body, Identity, MaskedValue, Ref
+from gitops_dr.model import Body, Identity, MaskedValue, Omission, Ref
 from gitops_dr.repository.tree import blobs, read
+from gitops_dr.rules.platform import platform_reason
 from gitops_dr.secrets.identities import Identities
 from gitops_dr.secrets.sops import is_sealed, open_sealed, read_sealed
 
@@ -47,9 +49,10 @@ def read_target(
 ) -> Target:
     """Read the target ``name`` at HEAD, its templates rendered; None is the source itself.
 
-    ``masked``: its encrypted values are not to be used, so what cannot be opened is no error.
-    Raises ``UsageError`` if there is no such target or its file does not fit, ``ManifestError`` for
-    a template or Secret that is none, ``RefusedError`` for a Secret that is not encrypted.
+    ``masked``: nothing encrypted is opened, and ``***`` stands for each value.
+    Raises ``UsageError`` if there is no such target of the cluster or its file does not fit,
+    ``ManifestError`` for a template or Secret that is none, ``RefusedError`` for a Secret that is
+    not encrypted.
     """
     if name is None:
         return IDENTITY
@@ -66,10 +69,16 @@ def read_target(
         hint = f"did you mean {near[0]!r}?" if near else f"HEAD has {', '.join(known) or 'none'}"
         raise UsageError(f"target {name}: HEAD has no {TARGETS}/{name}/{FILE}", hint=hint)
     contents = dict(zip(own, (data for _, data in read(opened.repo, own.values())), strict=True))
-    folder = _Folder(f"{TARGETS}/{name}", contents, where.environment or {}, emit)
+    folder = _Folder(f"{TARGETS}/{name}", contents, where.environment or {}, emit, masked=masked)
+    written = read_file_of_target(contents[FILE], name)
+    if written.cluster not in ("", opened.settings.name):
+        raise UsageError(
+            f"target {name}: it is one of cluster {written.cluster}, not {opened.settings.name}",
+            hint=f"say --cluster {written.cluster}, or choose another target",
+        )
     target = replace(
-        read_file_of_target(contents[FILE], name),
-        secret_values=folder.values(masked=masked),
+        written,
+        secret_values=folder.values(),
         version=hashlib.sha256(repr(sorted(own.items())).encode()).hexdigest()[:40],
     )
     secrets, closed = folder.secrets()
@@ -115,16 +124,42 @@ def refuse_another(target: Target, tree: Tree, identity: Identity, emit: Emit = 
     emit(Notice(f"{file}: pins no cluster; this one is uid: {identity.uid}"))
 
 
+def without_platform(examined: Examined, target: Target) -> Examined:
+    """The comparison without what belongs to the platform of a target that is not the source.
+
+    A rebuild leaves such objects alone there, so that they differ is no drift; they are named as
+    left out.
+    """
+    coverage = examined.recorded.tree.coverage
+    source = coverage.uid if coverage else ""
+    if target == IDENTITY or source == examined.observation.identity.uid:
+        return examined
+    found = {d.ref: why for d in examined.differences if (why := platform_reason(d.ref))}
+    omissions = {Omission(ref, "platform", why) for ref, why in found.items()}
+    return replace(
+        examined,
+        differences=tuple(d for d in examined.differences if d.ref not in found),
+        omissions=tuple(sorted({*examined.omissions, *omissions})),
+    )
+
+
 class _Folder:
     """The files of one target."""
 
     def __init__(
-        self, place: str, files: Mapping[str, bytes], environment: Mapping[str, str], emit: Emit
+        self,
+        place: str,
+        files: Mapping[str, bytes],
+        environment: Mapping[str, str],
+        emit: Emit,
+        *,
+        masked: bool,
     ) -> None:
         self._place = place
         self._files = files
         self._environment = environment
         self._emit = emit
+        self._masked = masked
 
     @cached_property
     def _identities(self) -> Identities:
@@ -134,13 +169,13 @@ class _Folder:
             self._emit(Notice(warning))
         return found
 
-    def values(self, *, masked: bool) -> dict[str, MaskedValue]:
+    def values(self) -> dict[str, MaskedValue]:
         """What is in the encrypted file of values, which is a Secret."""
         data = self._files.get(VALUES)
         if data is None:
             return {}
         body, why = self._secret(VALUES, data)
-        if why and not masked:
+        if why and not self._masked:
             raise SecretError(why, hint="give the age identity that opens it: docs/secrets.md")
         plain = with_encoded(body).get("data") or {}
         return {
@@ -184,10 +219,13 @@ class _Folder:
                     hint="encrypt it with sops, and take its values for known to whoever reads Git",
                 )
             return body, ""
-        try:
-            return open_sealed(read_sealed(data, place), self._identities), ""
-        except SecretError as error:
-            why = f"{error} ({error.hint})" if error.hint else str(error)
+        sealed = read_sealed(data, place)
+        why = f"{place}: is not opened"
+        if not self._masked:
+            try:
+                return open_sealed(sealed, self._identities), ""
+            except SecretError as error:
+                why = f"{error} ({error.hint})" if error.hint else str(error)
         return {key: value for key, value in body.items() if key != SOPS}, why
 
     def templates(self, target: Target, cluster: str) -> list[Authored]:

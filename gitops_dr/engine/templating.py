@@ -23,6 +23,9 @@ SECONDS = 5.0
 _MEMORY = 1 << 30
 """Bytes; Python and Jinja alone take a tenth of it."""
 
+_ENDED = (-9, -24)
+"""How a process ends that has had all its time: SIGKILL and SIGXCPU."""
+
 _CHILD = "from gitops_dr.engine.templating import child; child()"
 
 
@@ -47,7 +50,8 @@ def render_templates(
         "seconds": seconds,
     }
     found: dict[str, bytes] = {}
-    for line in _answers(json.dumps(job).encode(), seconds):
+    lines, problem = _answers(json.dumps(job).encode(), seconds)
+    for line in lines:
         answer = json.loads(line)
         path = answer["path"]
         if "problem" in answer:
@@ -55,7 +59,6 @@ def render_templates(
         found[path] = answer["text"].encode()
     unfinished = [path for path in templates if path not in found]
     if unfinished:
-        problem = f"takes more than {seconds:g} seconds, or too much memory"
         raise ManifestError(unfinished[0], 0, problem, hint=_HINT)
     return found
 
@@ -63,9 +66,11 @@ def render_templates(
 _HINT = "docs/targets.md says what a template may do"
 
 
-def _answers(job: bytes, seconds: float) -> Sequence[bytes]:
-    """What the process said before it ended, or was ended: whole lines."""
-    start = f"import sys; sys.path[:0] = {sys.path!r}; {_CHILD}"
+def _answers(job: bytes, seconds: float) -> tuple[Sequence[bytes], str]:
+    """What the process said, in whole lines, and why it ended before it had said all."""
+    start = f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}; {_CHILD}"
+    too_long = f"takes more than {seconds:g} seconds"
+    problem = ""
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", start],
         env={},
@@ -78,10 +83,15 @@ def _answers(job: bytes, seconds: float) -> Sequence[bytes]:
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
+        problem = too_long
     finally:
         process.kill()
         process.wait()
-    return output.splitlines() if output.endswith(b"\n") else output.splitlines()[:-1]
+    code = process.returncode
+    if not problem:
+        problem = too_long if code in _ENDED else f"its process ended by itself (code {code})"
+    whole, _, _ = output.rpartition(b"\n")
+    return whole.splitlines(), problem
 
 
 def child() -> None:

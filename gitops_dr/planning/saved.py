@@ -27,7 +27,8 @@ class SavedPlan:
     commit: str
     """Full id of the recovery point."""
     configuration: str
-    """Blob id of ``gitops-dr.yaml``; empty if there was none."""
+    """Blob id of ``gitops-dr.yaml``, empty if there was none; with a target, ``+`` and what changes
+    whenever that does."""
     target: str
     """UID of the cluster that it was planned for."""
     digest: str
@@ -51,7 +52,9 @@ class SavedPlan:
         if self.commit != now.commit:
             return f"it is for commit {self.commit[:12]}, not {now.commit[:12]}"
         if self.configuration != now.configuration:
-            return "gitops-dr.yaml has changed since"
+            files = (one.configuration.partition("+")[0] for one in (self, now))
+            what = "what its target is" if len(set(files)) == 1 else "gitops-dr.yaml"
+            return f"{what} has changed since"
         before, after = set(self.steps), set(now.steps)
         return (
             _some("new", [step for step in now.steps if step not in before])

@@ -93,6 +93,8 @@ class SecretSettings:
     required_recipients: Mapping[str, str] = field(default_factory=dict)
     """Name (such as ``cluster``, ``standby``, ``escrow``) to recipient: each of them must be able
     to open every file."""
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Recipient to its name, of those too that need not be able to."""
 
 
 @dataclass(frozen=True, slots=True)

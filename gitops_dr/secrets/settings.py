@@ -42,6 +42,7 @@ class SecretsSection:
             policies=tuple(one for only, one in self.policies if only in (None, cluster)),
             recipients=tuple(dict.fromkeys(one.key for one in known)),
             required_recipients={one.name: one.key for one in known if one.required},
+            names={one.key: one.name for one in known},
         )
 
 

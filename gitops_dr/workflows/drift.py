@@ -16,7 +16,7 @@ from gitops_dr.engine.lost_points import tell_lost_points
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.rendered import read_rendered
-from gitops_dr.engine.targets import open_target, read_target, refuse_another
+from gitops_dr.engine.targets import open_target, read_target, refuse_another, without_platform
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import Presence
@@ -94,6 +94,7 @@ def drift(
             server=server,
             emit=emit,
         )
+        examined = without_platform(examined, aimed)
         beside = None
         for line in examined.idle:
             emit(Notice(line))

@@ -14,11 +14,14 @@ def plan(
     *,
     at: str | None = None,
     intent: Intent = EVERYTHING,
+    target: str | None = None,
     emit: Emit = silent,
 ) -> Planned:
     """Plan the rebuild of a cluster, or the part that the intent names, from the commit ``at``.
 
+    ``target``: what that commit says for this target of the repository, into its cluster.
+
     Raises ``RepositoryError`` if that commit has no export of the cluster.
     """
-    prepared = prepare(where, at=at, intent=intent, emit=emit)
+    prepared = prepare(where, at=at, intent=intent, target=target, emit=emit)
     return prepared.planned

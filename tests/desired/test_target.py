@@ -1,19 +1,14 @@
-"""The identity target wants what Git recorded; any other does not exist yet, and says so."""
+"""The identity target: everything is wanted as it stands in Git."""
 
-import pytest
+from gitops_dr.desired.target import IDENTITY, Target
+from gitops_dr.desired.target_state import rewriter_of_source, rewritten
+from gitops_dr.model import Entry, Ref, State
 
-from gitops_dr.desired.target import IDENTITY, Target, desired
-from gitops_dr.model import Entry, Gap, Ref, State
-
-POD = Ref("", "Pod", "shop", "web")
-STATE = State({POD: Entry("f", "p", "v1")}, gaps=(Gap(POD, "why"),))
+STATE = State({Ref("", "Namespace", "", "shop"): Entry("f1", "cluster/namespaces/shop.yaml", "v1")})
 
 
-def test_the_identity_target_wants_everything_as_it_stands() -> None:
-    assert desired(STATE, IDENTITY) is STATE
+def test_the_identity_target_wants_what_was_recorded() -> None:
+    found = rewritten(STATE, rewriter_of_source(), None, None)  # type: ignore[arg-type]
+    assert found.state is STATE
+    assert not found.sources
     assert Target() == IDENTITY
-
-
-def test_an_unknown_target_is_not_taken_for_the_source() -> None:
-    with pytest.raises(ValueError, match="standby"):
-        desired(STATE, Target("standby"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from small_cluster import commit_all
 
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.engine.opening import Opened, Where, open_repo
+from gitops_dr.engine.point import read_point
 from gitops_dr.engine.recorded import Tree
 from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import (
@@ -27,6 +29,8 @@ from gitops_dr.errors import (
 )
 from gitops_dr.events import Event, Notice
 from gitops_dr.model import Identity, Ref
+from gitops_dr.planning.saved import SavedPlan
+from gitops_dr.planning.selection import Intent
 from gitops_dr.resources import shipped
 from gitops_dr.secrets.sops import seal
 
@@ -174,7 +178,43 @@ def test_encrypted_values_mask_themselves(repo: Path) -> None:
     assert CANARY not in repr(target)
     with pytest.raises(SecretError):
         read(repo, key=False)
-    assert read(repo, key=False, masked=True).secret_values["token"].reveal() == "***"
+    for key in (True, False):
+        found = read(repo, key=key, masked=True)
+        assert found.secret_values["token"].reveal() == "***"
+
+
+POLICY = """\
+format: 1
+clusters: {bookstore: null}
+secrets:
+  policies: [{name: site, policy: per-cluster, because: Each has its certificate.}]
+"""
+SITE = "clusters/bookstore/namespaces/orders/secrets/site.yaml"
+
+
+def test_a_secret_of_each_cluster_never_comes_from_the_source(repo: Path) -> None:
+    put(
+        repo,
+        **{
+            "gitops-dr.yaml": POLICY,
+            SITE: sealed("site", key=CANARY),
+            SITE.replace("site", "db"): sealed("db", password=CANARY),
+        },
+    )
+    diff = ("--target", "standby", "--diff", "-o", "json")
+    (found,) = render(repo, *diff, code=1).json["objects"]
+    assert (found["state"], found["ref"]["name"]) == ("left out", "site")
+    assert "name: site" in render(repo).out
+    put(repo, **{"targets/standby/secrets/site.yaml": sealed("site", key="other")})
+    (found,) = render(repo, *diff, code=1).json["objects"]
+    assert (found["state"], found["because"]) == (
+        "changed",
+        "targets/standby/secrets/site.yaml, in place of the source's",
+    )
+    # The source itself, to go back to it, has it still.
+    uid = read_point(open_repo(where(repo)), None).coverage.uid  # type: ignore[union-attr]
+    put(repo, **{"targets/back/target.yaml": f"format: 1\nuid: {uid}\n"})
+    assert "no difference" in render(repo, "--target", "back", "--diff").out
 
 
 # -- templates -------------------------------------------------------------------------------------
@@ -274,8 +314,6 @@ def test_the_context_is_the_targets_and_never_the_sources(repo: Path, tmp_path: 
 
 
 def test_no_other_cluster_is_taken_for_the_targets(repo: Path) -> None:
-    from gitops_dr.engine.point import read_point
-
     tree: Tree = read_point(open_repo(where(repo)), None)
     assert tree.coverage is not None
     source, other = (Identity(uid, "v1.37.2", "1") for uid in (tree.coverage.uid, "other"))
@@ -370,6 +408,14 @@ def test_a_manifest_of_its_own_that_is_the_sources_too_is_an_error(repo: Path) -
     put(repo, **{"targets/standby/templates/a.yaml.j2": text})
     said = render(repo, "--target", "standby", code=2)
     assert "is an object of the source, too" in said.err
+
+
+def test_a_plan_that_was_kept_is_not_carried_out_for_another_target() -> None:
+    kept = SavedPlan("prod", "c", "a+1", "uid", "digest", Intent(), ())
+    with pytest.raises(RefusedError, match="what its target is has changed since"):
+        kept.refuse_another(replace(kept, configuration="a+2", digest="other"))
+    with pytest.raises(RefusedError, match=r"gitops-dr\.yaml has changed since"):
+        kept.refuse_another(replace(kept, configuration="b+1", digest="other"))
 
 
 def test_each_error_is_ours(repo: Path) -> None:

@@ -211,12 +211,6 @@ def test_a_namespace_is_all_that_is_in_it_and_itself(repo, cluster):
             "Widget/q: neither in Git nor in the cluster",
             "name it as drift does",
         ),
-        (
-            Ref("", "Secret", "shop", "s"),
-            RefusedError,
-            "Secret/shop/s: Secrets are not in Git",
-            "their values would be there in plain text",
-        ),
     ],
 )
 def test_a_name_of_nothing_that_differs_is_an_error(repo, cluster, ref, error, message, hint):

@@ -229,7 +229,7 @@ def test_what_cannot_be_accepted_is_said(place):
     connection.request("POST", "/api/v1/namespaces/shop/secrets", body=orjson.dumps(secret))
     said = run(place, "accept", "Secret/shop/key")
     assert said.code == 6
-    assert "Secrets are not in Git" in said.err
+    assert "Secret/shop/key: is left out of Git" in said.err
     assert "secret-value" not in said.out + said.err
     for ref, hint in (
         ("ConfigMap/shop/setings", "did you mean ConfigMap/shop/settings?"),

@@ -260,16 +260,12 @@ def test_accept_seals_what_it_takes_over(world):
 
 
 def test_a_lost_key_of_the_fingerprints_costs_one_commit_and_is_said(world):
-    connect(world.source).request(
-        "DELETE", "/api/v1/namespaces/gitops-dr/secrets/fingerprint-key"
-    )
+    connect(world.source).request("DELETE", "/api/v1/namespaces/gitops-dr/secrets/fingerprint-key")
     said = world.run("export", "-o", "json")
     assert said.json["created"]
     assert "encrypted anew" in said.err
     assert world.export()["created"] is False
-    connect(world.source).request(
-        "DELETE", "/api/v1/namespaces/gitops-dr/secrets/fingerprint-key"
-    )
+    connect(world.source).request("DELETE", "/api/v1/namespaces/gitops-dr/secrets/fingerprint-key")
     written = world.export(key=world.key)["written"]
     assert [path for path in written if "/secrets/" in path] == []
     assert world.export()["created"] is False

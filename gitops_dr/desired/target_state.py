@@ -1,0 +1,296 @@
+"""Rewrites what a commit holds of the source for the target that it is meant for. Pure.
+
+Everything that compares or rebuilds goes through here, so that an intended difference of a target
+can never be taken for drift. Each object is rewritten as the source has it: mappings first, then
+the rest of a standby, then patches, which therefore speak of the target's own names. Only what one
+of these can touch is loaded; all others keep their fingerprints, and no body is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from gitops_dr.desired.mappings import Renaming, handle
+from gitops_dr.desired.patches import PatchError, json6902, strategic
+from gitops_dr.desired.target import IDENTITY, Form, Namespaces, Patch, Target
+from gitops_dr.desired.target_standby import Behind, Bodies, Rest, about, backends, rests, runs
+from gitops_dr.desired.target_values import filled, with_encoded
+from gitops_dr.errors import UsageError
+from gitops_dr.manifests.selector import pattern_matches
+from gitops_dr.model import ANY, Body, Entry, Omission, Ref, State
+from gitops_dr.volumes.records import SnapshotRecord
+
+_NAMESPACE = ("", "Namespace")
+_SECRET = ("", "Secret")
+OWN = "target-mappings"
+"""The rule of what is left out because the target has another in its place. Whether it has one of
+the source's name besides is its own affair, and no drift."""
+
+OF_EACH = "target-secrets"
+"""The rule of Secrets of which each cluster has one of its own; the target's is not in Git."""
+
+_OF_SECRETS = "-secret-namespace"
+"""How the annotations of a content end that name the namespace of a Secret."""
+
+
+class Rewriter:
+    """What a target makes of each of the source's objects."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._spaces = target.mappings.namespaces
+        self._has_all = target.namespaces == Namespaces()
+        self._renaming = Renaming(target.mappings, target.fields)
+        self._rests = rests() if target.standby.zero else {}
+        self._filled: dict[tuple[str, bool], Patch] = {}
+        self.behind: tuple[Behind, ...] = ()
+        """What stands behind the Services that the API server asks: it runs on a standby, too."""
+        self.resting: set[Ref] = set()
+        """The source's workloads that rest at the target."""
+        self.matched: set[str] = set()
+        """Places of the patches that were about some object, so far."""
+
+    def ref(self, ref: Ref) -> Ref | None:
+        """Which object it is at the target; None if the target has no such namespace."""
+        if self._has_all and not self._spaces:
+            return ref
+        if not self._has_namespace(ref):
+            return None
+        if ref.group_kind == _NAMESPACE and ref.name in self._spaces:
+            return replace(ref, name=self._spaces[ref.name])
+        if ref.namespace in self._spaces:
+            return replace(ref, namespace=self._spaces[ref.namespace])
+        return ref
+
+    def omission(self, ref: Ref) -> Omission | None:
+        """Why the target does not have the object; None if it does, as far as its name tells."""
+        name = self.target.name
+        if not self._has_namespace(ref):
+            space = Ref(*_NAMESPACE, "", ref.namespace or ref.name)
+            return Omission(space, "target-namespaces", f"Target {name} is without this namespace.")
+        if other := self._renaming.replaces(ref.group_kind, ref.name):
+            because = f"At target {name} it is {other}, which is the target's own."
+            return Omission(ref, OWN, because)
+        return None
+
+    def touches(self, ref: Ref) -> bool:
+        """Whether the object may be another at the target, so that its body must be looked at."""
+        return (
+            self.ref(ref) != ref
+            or ref.group_kind in self._rests
+            or self._renaming.touches(ref.group_kind)
+            or any(patch.selector.names(ref) for patch in self.target.patches)
+        )
+
+    def rest(self, ref: Ref, body: Body) -> Rest | None:
+        """What a standby makes of it; None if it runs there, too, or is no workload."""
+        row = self._rests.get(ref.group_kind)
+        if row is None or runs(ref, body, self.behind):
+            return None
+        if row.of and about(ref, body, row.of) not in self.resting:
+            return None
+        labels = _labels(body)
+        kept = any(each.selector.matches(ref, labels) for each in self.target.standby.kept)
+        return None if kept else row
+
+    def is_about_another(self, ref: Ref) -> bool:
+        """Whether it rests only where another object does, which must be looked at before."""
+        row = self._rests.get(ref.group_kind)
+        return row is not None and bool(row.of)
+
+    def steps(self, ref: Ref, body: Body) -> Iterator[tuple[str, Body]]:
+        """The object after each thing that changes it, with the reason.
+
+        ``ref`` and ``body`` are the source's; the body is not changed. Raises ``UsageError`` for a
+        patch that cannot be applied.
+        """
+        labels = _labels(body)
+        now = self._moved(ref, body)
+        if now is not body:
+            yield "mappings.namespaces", now
+        for name, changed in self._renaming.steps(ref.group_kind, now):
+            now = changed
+            yield f"mappings.{name}", now
+        row = self.rest(ref, body)
+        if row is not None and not row.omit:
+            rested = row.rested(now)
+            if rested is not now:
+                now = rested
+                yield f"standby: {row.because}", now
+        for patch in self.target.patches:
+            if patch.selector.matches(ref, labels):
+                self.matched.add(patch.place)
+                patched = self._patched(patch, ref, now)
+                if patched != now:
+                    now = patched
+                    yield patch.because, now
+
+    def rewrite(self, ref: Ref, body: Body) -> Body:
+        """The object as the target has it; the very same body where it is no other."""
+        for _, changed in self.steps(ref, body):
+            body = changed
+        return body
+
+    def records(self, found: Mapping[Ref, SnapshotRecord]) -> dict[Ref, SnapshotRecord]:
+        """Snapshot records by the claims that they fill at the target."""
+        if self.target == IDENTITY:
+            return dict(found)
+        return {
+            claim: self._record(record, claim)
+            for ref, record in found.items()
+            if (claim := self.ref(ref)) is not None
+        }
+
+    def unmatched(self) -> tuple[str, ...]:
+        """What patches are about no object, once all were rewritten: one line each."""
+        return tuple(
+            f"{patch.place}: is about no object ({patch.selector})"
+            for patch in self.target.patches
+            if patch.place not in self.matched
+        )
+
+    def _record(self, record: SnapshotRecord, claim: Ref) -> SnapshotRecord:
+        mappings = self.target.mappings
+        secrets = {
+            key: self._spaces.get(value, value) if key.endswith(_OF_SECRETS) else value
+            for key, value in record.secret_annotations.items()
+        }
+        classes = mappings.storage_classes, mappings.snapshot_classes
+        return replace(
+            record,
+            namespace=claim.namespace,
+            handle=handle(record.handle, mappings.handles),
+            storage_class=classes[0].get(record.storage_class, record.storage_class),
+            snapshot_class=classes[1].get(record.snapshot_class, record.snapshot_class),
+            secret_annotations=secrets,
+            owner=self.ref(record.owner) if record.owner else None,
+        )
+
+    def _has_namespace(self, ref: Ref) -> bool:
+        if self._has_all:
+            return True
+        wanted = self.target.namespaces
+        name = ref.name if ref.group_kind == _NAMESPACE else ref.namespace
+        return not name or (_fits(name, wanted.include) and not _fits(name, wanted.exclude))
+
+    def _moved(self, ref: Ref, body: Body) -> Body:
+        moved = self.ref(ref)
+        if moved is None or moved == ref:
+            return body
+        metadata = {**body["metadata"], "name": moved.name}
+        if moved.namespace:
+            metadata["namespace"] = moved.namespace
+        return {**body, "metadata": metadata}
+
+    def _patched(self, patch: Patch, ref: Ref, body: Body) -> Body:
+        of_secret = ref.group_kind == _SECRET
+        key = (patch.place, of_secret)
+        if key not in self._filled:
+            content = filled(patch.content, self.target, patch.place, of_secret=of_secret)
+            self._filled[key] = replace(patch, content=content)
+        content = self._filled[key].content
+        try:
+            if patch.form is Form.STRATEGIC:
+                patched = strategic(body, content, ref.group_kind)
+            else:
+                patched = json6902(body, content)
+        except PatchError as error:
+            raise UsageError(
+                f"{patch.place}: {ref}: {error}",
+                hint="gitops-dr render shows what the source has",
+            ) from error
+        if _identity(patched) != _identity(body):
+            raise UsageError(
+                f"{patch.place}: {ref}: makes another object of it",
+                hint="kind, name and namespace stay; mappings.namespaces renames a namespace",
+            )
+        return with_encoded(patched) if of_secret else patched
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(pattern_matches(pattern, name) for pattern in patterns)
+
+
+def _labels(body: Body) -> Mapping[str, str]:
+    return body["metadata"].get("labels") or {}
+
+
+def _identity(body: Body) -> tuple[object, ...]:
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict):
+        return ()
+    names = (metadata.get("name"), metadata.get("namespace"))
+    return (body.get("apiVersion"), body.get("kind"), *names)
+
+
+@cache
+def rewriter_of_source() -> Rewriter:
+    """That of the identity target, which changes nothing."""
+    return Rewriter(IDENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A State as a target should have it."""
+
+    state: State
+    sources: Mapping[Ref, Ref] = field(default_factory=dict)
+    """Of each object that is another than the source's: which of the source's it is made from."""
+    omissions: tuple[Omission, ...] = ()
+    """What of the source the target does not have, and why."""
+
+
+def rewritten(
+    state: State,
+    rewriter: Rewriter,
+    bodies: Bodies,
+    fingerprint: Callable[[Ref, Body], str],
+) -> Rewritten:
+    """Say which State the target should have, given what Git recorded of the source.
+
+    ``bodies`` gives the source's objects, ``fingerprint`` that of a rewritten one. What is there
+    only at the target is not among them. Raises ``UsageError`` for a patch that cannot be applied,
+    and where two objects would be the same one.
+    """
+    if rewriter.target == IDENTITY:
+        return Rewritten(state)
+    left_out: set[Omission] = set()
+    renamed: dict[Ref, Ref] = {}
+    for ref in state.entries:
+        omission = rewriter.omission(ref)
+        if omission is not None:
+            left_out.add(omission)
+        elif (new := rewriter.ref(ref)) is not None:
+            renamed[ref] = new
+    if rewriter.target.standby.zero:
+        rewriter.behind = backends(renamed, bodies)
+    changed: dict[Ref, str] = {}
+    touched = sorted(filter(rewriter.touches, renamed), key=rewriter.is_about_another)
+    for ref, body in bodies(touched):
+        row = rewriter.rest(ref, body)
+        if row is not None:
+            rewriter.resting.add(ref)
+        if row is not None and row.omit:
+            left_out.add(Omission(renamed.pop(ref), "target-standby", row.because))
+            continue
+        made = rewriter.rewrite(ref, body)
+        if made is not body:
+            changed[ref] = fingerprint(renamed[ref], made)
+    entries: dict[Ref, Entry] = {}
+    sources: dict[Ref, Ref] = {}
+    for ref, new in renamed.items():
+        if new in entries:
+            raise UsageError(
+                f"{new}: two objects of the source would be it at target {rewriter.target.name}",
+                hint="map no two namespaces to one",
+            )
+        entry = state.entries[ref]
+        entries[new] = replace(entry, fingerprint=changed[ref]) if ref in changed else entry
+        if ref in changed:
+            sources[new] = ref
+    omissions = tuple(sorted(left_out))
+    gaps = tuple(gap for gap in state.gaps if gap.ref.name == ANY or rewriter.ref(gap.ref))
+    wanted = replace(state, entries=entries, gaps=gaps)
+    return Rewritten(wanted, sources, omissions)
