@@ -261,7 +261,7 @@ def connection(api: FakeApi, tmp_path: Path, monkeypatch: Any) -> Iterator[Conne
     """A connection to the fake that repeats as often as ever, but without pauses of its own."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
-    for retry in ("_READ_RETRY", "_WRITE_RETRY"):
+    for retry in ("READ", "WRITE"):
         patient = getattr(connecting, retry)
         monkeypatch.setattr(connecting, retry, patient.new(backoff_factor=0, backoff_jitter=0))
     opened = connect(write_kubeconfig(tmp_path / "kubeconfig", api.url))

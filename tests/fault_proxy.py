@@ -28,7 +28,6 @@ import orjson
 
 from gitops_dr.lab import Lab
 
-READS = frozenset({"GET"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 PAGE = 9
@@ -130,21 +129,6 @@ def by_seed(seed: int, *, most: int = 2) -> Choose:
                 if rare[kind.name] > most:
                     return ""
         return kind.name
-
-    return choose
-
-
-def once(fault: str, applies: Callable[[Asked], bool], times: int = 1) -> Choose:
-    """Spoil just the first requests that a test means."""
-    left = [times]
-    guard = threading.Lock()
-
-    def choose(asked: Asked) -> str:
-        with guard:
-            if not left[0] or not applies(asked):
-                return ""
-            left[0] -= 1
-            return fault
 
     return choose
 

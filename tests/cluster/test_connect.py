@@ -24,9 +24,10 @@ from fake_api import (
     write_kubeconfig,
 )
 from kubernetes.config import incluster_config
+from urllib3.exceptions import SSLError
 
-from gitops_dr.cluster import connect as connecting
 from gitops_dr.cluster.connect import ApiError, Connection, connect
+from gitops_dr.cluster.repeating import LONGEST_PAUSE
 from gitops_dr.errors import ClusterError, UsageError
 
 SECRET = "hunter2-the-password"
@@ -477,7 +478,7 @@ def test_the_server_says_how_long_to_wait(api, connection, monkeypatch):
         reply({}),
     )
     connection.json("GET", "/version")
-    assert slept == [7, connecting._LONGEST_PAUSE]
+    assert slept == [7, LONGEST_PAUSE]
 
 
 @pytest.mark.parametrize(
@@ -528,6 +529,21 @@ def test_a_read_that_breaks_every_time_is_no_answer(api, connection):
     assert error.status == 0
     assert "no answer to GET /version" in error.message
     assert len(api.requests) == 3
+
+
+def test_a_server_that_nobody_vouches_for_is_not_asked_again(api, tmp_path, monkeypatch):
+    """It would not be vouched for a moment later either, and pauses cost half a minute."""
+    slept = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", slept.append)
+
+    def refuse(*_arguments, **_options):
+        raise SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unknown CA")
+
+    monkeypatch.setattr("urllib3.connectionpool.HTTPConnectionPool._make_request", refuse)
+    connection = connect(write_kubeconfig(tmp_path / "config", api.url))
+    error = failure(connection, "/version")
+    assert "certificate verify failed" in error.message
+    assert slept == []
 
 
 def test_the_read_timeout_counts(api, connection):

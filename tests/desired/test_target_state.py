@@ -277,6 +277,25 @@ def test_a_patch_that_is_about_nothing_is_told() -> None:
     assert line.startswith("targets/standby/target.yaml: patches[0]: is about no object")
 
 
+def test_a_name_by_which_nothing_is_called_is_told() -> None:
+    text = """
+mappings:
+  images: {old.example/: x/, odl.example/: x/}
+  namespaces: {shop: b, shpo: b}
+  storageClasses: {fast: slow, fsat: slow}
+  nodeSelectors: {a=b: c=d}
+  handles: {snap: copy}
+  snapshotClasses: {one: two}
+"""
+    _, _, rewriter = found(text)
+    assert [line.partition("mappings.")[2] for line in rewriter.unmatched()] == [
+        "images: nothing is called odl.example/",
+        "namespaces: nothing is called shpo",
+        "storageClasses: nothing is called fsat",
+        "nodeSelectors: nothing is called a=b",
+    ]
+
+
 BAD = [
     (PATCH.replace("values.count", "values.cuont"), "${values.cuont}: there is no such value"),
     (PATCH.replace("values.deep.a.b", "values.deep.x"), "there is no x in it"),

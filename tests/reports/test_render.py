@@ -1,13 +1,16 @@
 """How a target differs from the source, for people and programs; and manifests without secrets."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gitops_dr.desired.target_rendered import Change, Contrast, Rewriting
 from gitops_dr.errors import ExitCode
-from gitops_dr.model import Difference, FieldChange, MaskedValue, Presence, Ref
+from gitops_dr.model import Difference, FieldChange, Identity, MaskedValue, Presence, Ref
 from gitops_dr.reports import render
+from gitops_dr.reports.plan import announcement
+from gitops_dr.results import Goal
 
 WEB = Ref("apps", "Deployment", "shop-b", "web")
 SOURCE = Ref("apps", "Deployment", "shop", "web")
@@ -132,3 +135,11 @@ def test_other_objects_are_printed_as_they_are() -> None:
 )
 def test_exit_codes(contrast: Contrast, code: ExitCode) -> None:
     assert render.exit_code(contrast) is code
+
+
+def test_a_plan_names_the_target_before_its_cluster() -> None:
+    identity = Identity("uid", "v1.37.2", "1")
+    goal = Goal("prod", "a" * 40, "admin", "https://api", identity, name="standby")
+    first, *_ = announcement(goal)
+    assert first == "Target   standby: context admin, https://api"
+    assert announcement(replace(goal, name=""))[0] == "Target   context admin, https://api"

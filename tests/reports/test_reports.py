@@ -268,6 +268,7 @@ def test_plan_for_a_program() -> None:
     document = json.loads(plan.as_json(PLANNED))
     assert document["digest"] == "d1"
     assert document["target"] == {
+        "name": "",
         "context": "standby",
         "server": "https://192.0.2.1:6443",
         "uid": "7ce79e00",

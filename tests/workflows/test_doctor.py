@@ -47,7 +47,7 @@ def cluster(api, monkeypatch):
     """A cluster that allows everything and has nothing wrong."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
-    for retry in ("_READ_RETRY", "_WRITE_RETRY"):
+    for retry in ("READ", "WRITE"):
         monkeypatch.setattr(connecting, retry, getattr(connecting, retry).new(backoff_factor=0))
     api.on("/api", reply(discovery(served("", configmaps="ConfigMap", secrets="Secret"))))
     snapshots = served("snapshot.storage.k8s.io", volumesnapshots="VolumeSnapshot")

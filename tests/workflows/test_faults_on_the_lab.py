@@ -80,12 +80,15 @@ class Scene:
             name, data = f"map-{each:02}", {"number": str(each)}
             self.put("HERE/configmaps", manifest("ConfigMap", name, self.namespace, data=data))
 
-    def rebuild(self, choose: Choose, kubeconfig: Path | None = None) -> tuple[Said, FaultProxy]:
+    def rebuild(
+        self, choose: Choose, kubeconfig: Path | None = None, *, timeout: int = 30
+    ) -> tuple[Said, FaultProxy]:
         git(self.repo, "add", "-A")
         git(self.repo, "commit", "-q", "--allow-empty", "-m", "By hand")
         with between(self.lab, choose) as proxy:
             said = gitops_dr(
-                *("rebuild", "--repo", str(self.repo), "--yes", "-o", "json", "--timeout", "30"),
+                *("rebuild", "--repo", str(self.repo), "--yes", "-o", "json"),
+                *("--timeout", str(timeout)),
                 kubeconfig=proxy.kubeconfig(kubeconfig or self.reach, self.folder / "kubeconfig"),
                 timeout=120,
             )
@@ -184,14 +187,28 @@ def test_a_service_that_was_stored_is_not_refused_for_its_own_port(scene: Scene)
     assert [results(said)[name] for name in names] == ["done", "done"]
 
 
-def test_a_watch_that_ends_badly_goes_on(scene: Scene) -> None:
-    labels = {"app": "web"}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [{"name": "web", "image": "registry.example.com/web:1"}]},
-    }
+def deployment(scene: Scene, name: str, **pod: Any) -> None:
+    labels = {"app": name}
+    containers = [{"name": "web", "image": "registry.example.com/web:1"}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers, **pod}}
     spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
-    scene.put("HERE/deployments.apps", manifest("Deployment", "web", scene.namespace, spec=spec))
+    scene.put("HERE/deployments.apps", manifest("Deployment", name, scene.namespace, spec=spec))
+
+
+def test_a_workload_that_is_not_ready_says_what_its_pods_lack(scene: Scene) -> None:
+    deployment(scene, "nowhere", nodeSelector={"example.com/is": "nowhere"})
+    deployment(scene, "somewhere")
+    said, _proxy = scene.rebuild(lambda _asked: "", timeout=8)
+    assert said.code == 3
+    assert results(said)["somewhere"] == "done"
+    assert results(said)["nowhere"] == "unready"
+    (reason,) = (o["reason"] for o in said.json["outcomes"] if o["ref"]["name"] == "nowhere")
+    assert "0 of 2 replicas are available; Pod nowhere-" in reason
+    assert "didn't match Pod's node affinity/selector" in reason
+
+
+def test_a_watch_that_ends_badly_goes_on(scene: Scene) -> None:
+    deployment(scene, "web")
     faults = ["410 on a watch", "410 in a watch", "watch reset", "watch ended"]
     here = each_once(faults, lambda a: a.is_watch and a.path.endswith("/deployments"))
     said, proxy = scene.rebuild(here)
