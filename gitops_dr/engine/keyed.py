@@ -24,6 +24,7 @@ from gitops_dr.engine.sealing import Sealing
 from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.keys.find import find_identities
+from gitops_dr.keys.fingerprint_key import given_fingerprint_key
 from gitops_dr.keys.sops_binary import open_with_any
 from gitops_dr.repository.tree import read_file
 from gitops_dr.secrets.creation_rules import CreationRules, read_creation_rules
@@ -57,7 +58,7 @@ def with_secrets(
     named = bool(settings.secrets.recipients or settings.secrets.required_recipients or rules)
     if not (named or records.sealed):
         return tree
-    key = read_fingerprint_key(connection)
+    key = given_fingerprint_key(where.environment or {}) or read_fingerprint_key(connection)
     if key is None and make_key and named:
         key = make_fingerprint_key(connection)
     found = Sealing(
