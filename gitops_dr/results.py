@@ -323,6 +323,8 @@ class Goal:
     """When the commit was made."""
     asked: datetime | None = None
     """When the person asked: what the RPO is counted to."""
+    name: str = ""
+    """Of the target in the repository; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

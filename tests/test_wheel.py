@@ -73,7 +73,13 @@ def test_help_and_init_run_without_extras(environment: Path, tmp_path: Path) -> 
         variables=identity,
     )
     made = run(["git", "-C", tmp_path / "here", "ls-files"], cwd=tmp_path).splitlines()
-    assert made == [".gitattributes", ".gitignore", "README.md", "gitops-dr.yaml"]
+    assert made == [
+        ".gitattributes",
+        ".githooks/pre-commit",
+        ".gitignore",
+        "README.md",
+        "gitops-dr.yaml",
+    ]
 
 
 @pytest.fixture

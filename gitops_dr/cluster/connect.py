@@ -16,33 +16,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, override
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
-from urllib3.util import Retry, Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout
 
 from gitops_dr.cluster.kubeconfig import configuration, kubeconfig_files, one_line, unusable
+from gitops_dr.cluster.repeating import READ, WRITE
 from gitops_dr.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from kubernetes.client import ApiClient, Configuration
 
 FIELD_MANAGER = "gitops-dr"
 """The field manager of everything that we write."""
 
-_LONGEST_PAUSE = 30.0
-"""Seconds that a server may ask us to wait before a request is sent again."""
-
 CONNECTIONS = 16
 """Requests in flight at once; the pool keeps as many connections alive."""
-
-_JITTER = 0.25
-"""Seconds by which pauses differ at most, so that many threads do not come back at once."""
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])(?::|$)")
 
@@ -54,73 +47,6 @@ _UNAUTHORIZED = 401
 
 _IN_VAIN = 10.0
 """Seconds for which credentials that were read anew and are the same are not read again."""
-
-_INTERNAL = 500
-_AFTER_INTERNAL = 2
-"""How often a read is repeated after an internal error: etcd may be changing its leader, but where
-a conversion webhook is down each time is in vain."""
-
-
-class _Retry(Retry):
-    """urllib3's, without its patience of six hours for a server that asks for it."""
-
-    @override
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        """Whether an answer of this status is worth another attempt."""
-        if status_code == _INTERNAL and _INTERNAL in (self.status_forcelist or ()):
-            earlier = sum(each.status == _INTERNAL for each in self.history)
-            if earlier >= _AFTER_INTERNAL:
-                return False
-        return super().is_retry(method, status_code, has_retry_after)
-
-    @override
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: urllib3.connectionpool.ConnectionPool | None = None,
-        _stacktrace: TracebackType | None = None,
-    ) -> Self:
-        """The attempts that are left after one more failure; raises if there are none."""
-        # Nobody will vouch for the server a moment later.
-        if _pool and isinstance(error, SSLError) and "certificate verify failed" in str(error):
-            raise MaxRetryError(_pool, url or "", error)
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-    @override
-    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        """Seconds that the answer asks us to wait, but no more than we are willing to."""
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, _LONGEST_PAUSE)
-
-
-# Reads are repeated through a restart of the API server; Retry-After is honoured. A server that
-# takes requests and does not answer is asked less often: each time costs the whole read timeout.
-_READ_RETRY = _Retry(
-    total=6,
-    read=2,
-    backoff_factor=0.25,
-    backoff_jitter=_JITTER,
-    status_forcelist=(429, _INTERNAL, 502, 503, 504),
-    allowed_methods=("GET",),
-    respect_retry_after_header=True,
-    raise_on_status=False,
-)
-# A write is repeated only when the server says that it did not take it: 429, or 503 with a time to
-# come back. A bare 503 may be a proxy's whose connection broke when the server had it already.
-_WRITE_RETRY = _Retry(
-    total=6,
-    connect=6,
-    read=0,
-    backoff_factor=0.25,
-    backoff_jitter=_JITTER,
-    status_forcelist=(429,),
-    allowed_methods=None,
-    respect_retry_after_header=True,
-    raise_on_status=False,
-)
 
 
 class ApiError(ClusterError):
@@ -304,7 +230,7 @@ class Connection:
                 headers=headers,
                 preload_content=preload,
                 timeout=Timeout(connect=10.0, read=read_timeout),
-                retries=_READ_RETRY if method == "GET" else _WRITE_RETRY,
+                retries=READ if method == "GET" else WRITE,
             )
         except (HTTPError, HTTPException, OSError) as error:
             raise self.unanswered(method, path, error) from error

@@ -45,6 +45,6 @@ class Contrast:
     same: int
     """Objects that are the same in both."""
     idle: tuple[str, ...] = ()
-    """Patches that are about no object."""
+    """Patches and mappings that are about no object."""
     unreadable: tuple[str, ...] = ()
     """Files of the commit that are no manifests."""

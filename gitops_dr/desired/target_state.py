@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from gitops_dr.desired.mappings import Renaming, handle
+from gitops_dr.desired.mappings_used import noted, unused
 from gitops_dr.desired.patches import PatchError, json6902, strategic
 from gitops_dr.desired.target import IDENTITY, Form, Namespaces, Patch, Target
+from gitops_dr.desired.target_file import FILE, TARGETS
 from gitops_dr.desired.target_standby import Behind, Bodies, Rest, about, backends, rests, runs
 from gitops_dr.desired.target_values import filled, with_encoded
 from gitops_dr.errors import UsageError
@@ -40,9 +42,11 @@ class Rewriter:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self._spaces = target.mappings.namespaces
+        mappings = noted(target.mappings)
+        self._mappings = mappings
+        self._spaces = mappings.namespaces
         self._has_all = target.namespaces == Namespaces()
-        self._renaming = Renaming(target.mappings, target.fields)
+        self._renaming = Renaming(mappings, target.fields)
         self._rests = rests() if target.standby.zero else {}
         self._filled: dict[tuple[str, bool], Patch] = {}
         self.behind: tuple[Behind, ...] = ()
@@ -144,15 +148,21 @@ class Rewriter:
         }
 
     def unmatched(self) -> tuple[str, ...]:
-        """What patches are about no object, once all were rewritten: one line each."""
-        return tuple(
+        """What is about no object, once all were rewritten: patches and mappings, a line each."""
+        patches = (
             f"{patch.place}: is about no object ({patch.selector})"
             for patch in self.target.patches
             if patch.place not in self.matched
         )
+        file = f"{TARGETS}/{self.target.name}/{FILE}"
+        names = (
+            f"{file}: mappings.{mapping}: nothing is called {name}"
+            for mapping, name in unused(self._mappings)
+        )
+        return (*patches, *names)
 
     def _record(self, record: SnapshotRecord, claim: Ref) -> SnapshotRecord:
-        mappings = self.target.mappings
+        mappings = self._mappings
         secrets = {
             key: self._spaces.get(value, value) if key.endswith(_OF_SECRETS) else value
             for key, value in record.secret_annotations.items()

@@ -92,6 +92,11 @@ class Awaiting:
         last = self._last.get(ref)
         return last.reason if ref in self._given_up and last and not last.ready else ""
 
+    def never(self, ref: Ref) -> str:
+        """Why an object will not become ready by waiting; empty if it may."""
+        last = self._last.get(ref)
+        return last.reason if ref in self._given_up and last and last.failed else ""
+
     def give_up(self, now: float) -> list[Ref]:
         """Stop waiting for those whose time is over, or that will never be ready; returns them."""
         late = [ref for ref in self._open if self._is_late(ref, now)]

@@ -45,7 +45,7 @@ class Examined:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Patches of the target that are about no object, one line each."""
+        """Patches and mappings of the target that are about no object, one line each."""
         return self.recorded.rewriter.unmatched()
 
     @property

@@ -211,7 +211,11 @@ class _Run:
             need = next(need for need in step.needs if need.ref == ref)
             if step.ref in progress.outcomes:
                 continue
-            lacking = progress.awaiting.lacks(ref) if there and need.must_be_ready else ""
+            lacking = ""
+            if there and need.ready:
+                # A kind whose definition is refused for good would answer 404 for a minute.
+                never, lacks = progress.awaiting.never, progress.awaiting.lacks
+                lacking = lacks(ref) if need.must_be_ready else never(ref)
             if need.hard and (lacking or not there):
                 what = f"is not ready: {lacking}" if there else "did not come"
                 reason = f"needs {ref} ({need.why}), which {what}"

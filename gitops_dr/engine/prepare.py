@@ -28,7 +28,6 @@ from gitops_dr.engine.restoring import (
     read_records,
     restored,
 )
-from gitops_dr.engine.sealing import SECRET
 from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
@@ -40,7 +39,6 @@ from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
 from gitops_dr.repository.history import commit_info
 from gitops_dr.repository.trust import Trust
 from gitops_dr.results import Goal, Planned
-from gitops_dr.secrets.policy import Policy, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,6 @@ def prepare_from(
             **preflight.refusals(),
             **restoring.skipped,
             **examined.recorded.unopened,
-            **_of_the_source_alone(opened, examined, chosen, target),
         },
         started_empty=sorted(_started_empty(examined) & chosen),
     )
@@ -265,24 +262,6 @@ def _not_brought(examined: Examined, plan: Plan, intent: Intent) -> list[Gap]:
             of = f" (keys: {', '.join(keys)})" if keys else ""
             gaps.append(Gap(ref, f"comes from elsewhere, and has not come{of}"))
     return gaps
-
-
-def _of_the_source_alone(
-    opened: Opened, examined: Examined, chosen: frozenset[Ref], target: Target
-) -> dict[Ref, str]:
-    """The Secrets that each cluster has of its own, of which the target has none yet."""
-    settings, recorded = opened.settings.secrets, examined.recorded
-    own = any(policy.policy is Policy.PER_CLUSTER for policy in settings.policies)
-    if target == IDENTITY or not own:
-        return {}
-    held = recorded.state.entries.keys() - recorded.rendered.keys()
-    secrets = sorted(ref for ref in chosen & held if ref.group_kind == SECRET)
-    why = f"each cluster has its own (policy per-cluster), and targets/{target.name} has none"
-    return {
-        ref: why
-        for ref, body in recorded.bodies(secrets)
-        if policy_of(recorded.sources.get(ref, ref), body, settings).policy is Policy.PER_CLUSTER
-    }
 
 
 def _with_sources(wanted: State, restoring: Restored) -> State:

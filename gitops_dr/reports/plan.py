@@ -23,8 +23,9 @@ def exit_code(planned: Planned) -> ExitCode:
 def announcement(goal: Goal) -> list[str]:
     """Name the target, which must be the right one, before anything else."""
     of = f" of {goal.committed.isoformat(sep=' ', timespec='seconds')}" if goal.committed else ""
+    name = f"{goal.name}: " if goal.name else ""
     return [
-        f"Target   context {shown(goal.context or 'in-cluster')}, {shown(goal.server)}",
+        f"Target   {name}context {shown(goal.context or 'in-cluster')}, {shown(goal.server)}",
         f"         cluster UID {shown(goal.target.uid)}, Kubernetes {shown(goal.target.version)}",
         f"From     cluster {goal.cluster} at commit {goal.commit[:12]}{of}",
     ]
@@ -84,6 +85,7 @@ def document(planned: Planned) -> dict[str, Any]:
         "commit": goal.commit,
         "committed": goal.committed.isoformat() if goal.committed else None,
         "target": {
+            "name": goal.name,
             "context": goal.context,
             "server": goal.server,
             "uid": goal.target.uid,

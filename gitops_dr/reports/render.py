@@ -68,7 +68,7 @@ def as_table(result: Contrast) -> str:
     lines = [shown(head)]
     for each in masked(result):
         lines += _object_lines(each)
-    lines += listing("Patches to mend:", result.idle)
+    lines += listing("About nothing:", result.idle)
     lines += listing("Gaps:", result.unreadable)
     return "\n".join(lines)
 

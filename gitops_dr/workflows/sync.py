@@ -105,7 +105,7 @@ def _left_git(
     """What the commit before wanted of the cluster, and this one does not."""
     examined = prepared.examined
     recorded = examined.recorded
-    tree, rename = recorded.tree, recorded.rewriter.ref
+    tree, rewriter = recorded.tree, recorded.rewriter
     try:
         prepared.trust.require(commit, "the commit before")
         then = read_tree(
@@ -119,7 +119,8 @@ def _left_git(
         return Pruning()
     before: dict[Ref, Entry] = {}
     for ref, entry in state.entries.items():
-        if (renamed := rename(ref)) is not None:
+        # What the target has not, by its own file, it never had from us.
+        if rewriter.omission(ref) is None and (renamed := rewriter.ref(ref)) is not None:
             before[renamed] = entry
     managed = examined.observation.managed
     found = prune(

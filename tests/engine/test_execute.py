@@ -399,6 +399,16 @@ def test_without_a_readiness_that_it_must_have_it_is_not_tried(world):
     assert outcomes["ConfigMap/shop/b"].result is Result.DONE
 
 
+def test_who_waits_for_what_will_never_be_ready_is_not_tried_either(world):
+    claim = "PersistentVolumeClaim/shop/c"
+    world.phases[parse_ref(claim)] = "Lost"
+    hard, soft = need(claim, ready=True, hard=True), need(claim, ready=True)
+    outcomes = run(step(claim), config_map("a", hard), config_map("b", soft))
+    assert outcomes["ConfigMap/shop/a"].result is Result.BLOCKED
+    assert outcomes["ConfigMap/shop/a"].reason.endswith("which is not ready: is Lost")
+    assert outcomes["ConfigMap/shop/b"].result is Result.DONE
+
+
 def test_with_it_it_is(world):
     world.phases[parse_ref(NS)] = "Pending"
     needs = replace(need(NS, ready=True, hard=True), must_be_ready=True)
