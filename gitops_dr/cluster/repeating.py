@@ -66,8 +66,8 @@ class _Retry(Retry):
         return None if asked is None else min(asked, LONGEST_PAUSE)
 
 
-# Reads are repeated through a restart of the API server; Retry-After is honoured. One that breaks off
-# is repeated less often: a proxy in between that cuts long answers short does so every time.
+# Reads are repeated through a restart of the API server; Retry-After is honoured. One that breaks
+# off is repeated less often: a proxy in between that cuts long answers short does so every time.
 READ = _Retry(
     total=6,
     read=4,

@@ -38,6 +38,10 @@ _BATCH = 64
 _PATIENCE = 60.0
 """Seconds for which a step that comes too early is tried again."""
 
+_LAST_LOOKS = 2
+"""Attempts after that for one that was perhaps made: a single request without an answer takes as
+long as all patience."""
+
 _FIRST_RETRY = 0.1
 _LAST_RETRY = 2.0
 """Seconds between two attempts: doubled from the first to the last."""
@@ -142,6 +146,7 @@ class _Run:
         self._later: list[tuple[float, int, Ref]] = []
         self._attempts: dict[Ref, tuple[int, float]] = {}
         self._perhaps_done: set[Ref] = set()
+        self._last_looks: dict[Ref, int] = {}
         self._ownerless: list[Ref] = []
         self._in_flight = 0
         self._looked_for_late_ones = 0.0
@@ -363,8 +368,11 @@ class _Run:
             self._perhaps_done.add(step.ref)
         if result.too_early:
             count, first = self._attempts.get(step.ref, (0, now))
-            if now - first < min(_PATIENCE, self._timeout):
+            looks = self._last_looks.get(step.ref, 0)
+            in_time = now - first < min(_PATIENCE, self._timeout)
+            if in_time or (result.perhaps_done and looks < _LAST_LOOKS):
                 self._attempts[step.ref] = (count + 1, first)
+                self._last_looks[step.ref] = looks + (not in_time)
                 pause = min(_LAST_RETRY, _FIRST_RETRY * 2**count)
                 heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
                 return

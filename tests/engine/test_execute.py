@@ -599,13 +599,27 @@ def test_what_came_too_early_is_tried_again(world, monkeypatch):
 
 def test_what_was_perhaps_made_is_looked_up_from_then_on(world, monkeypatch):
     monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
-
-    def unknown(each: Step, find_uid: Any) -> Act:
-        return replace(too_early(each, find_uid), perhaps_done=True)
-
     world.script("ConfigMap/shop/a", too_early, unknown, too_early, world.make)
     run(config_map("a"))
     assert world.looked == [False, False, True, True]
+
+
+def unknown(each: Step, find_uid: Any) -> Act:
+    return replace(too_early(each, find_uid), perhaps_done=True)
+
+
+def test_what_was_perhaps_made_is_looked_up_though_patience_is_over(world, monkeypatch):
+    """The one request that was not answered took all of it."""
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    world.script("ConfigMap/shop/a", unknown, unknown, world.make)
+    assert run(config_map("a"), timeout=0.0)["ConfigMap/shop/a"].result is Result.DONE
+
+
+def test_but_not_for_ever(world, monkeypatch):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    world.script("ConfigMap/shop/a", unknown)
+    assert run(config_map("a"), timeout=0.0)["ConfigMap/shop/a"].result is Result.FAILED
+    assert len(world.attempts) == 3
 
 
 def test_the_pauses_grow_and_patience_ends(world, monkeypatch):
