@@ -43,11 +43,14 @@ NAMESPACE, NAME = PASSWORD
 SEALED = REPOSITORY / f"clusters/bookstore/namespaces/{NAMESPACE}/secrets/{NAME}.yaml"
 COMMAND = Path(sys.executable).with_name("gitops-dr")
 
-WHO = {
+ENVIRONMENT = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Demo"), ("EMAIL", "demo@localhost"))
 }
+
+# The pre-commit hook of a new repository looks for the command there.
+ENVIRONMENT["PATH"] = f"{COMMAND.parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 # What is on the file server is no cluster's to capture; it is said, so that it is no gap.
 VOLUMES = """
@@ -186,7 +189,7 @@ def say(title: str) -> None:
 def gitops_dr(kubeconfig: Path, *arguments: str) -> int:
     """Show a command line, run it, and return its exit code; only drift may end with 1."""
     print(f"$ gitops-dr {shlex.join(arguments)}", flush=True)
-    environment = {**os.environ, **WHO, "KUBECONFIG": str(kubeconfig)}
+    environment = {**os.environ, **ENVIRONMENT, "KUBECONFIG": str(kubeconfig)}
     if arguments[0] != "export":
         # An export needs no private key, and should have none.
         environment["SOPS_AGE_KEY_FILE"] = str(KEY)
@@ -199,7 +202,7 @@ def gitops_dr(kubeconfig: Path, *arguments: str) -> int:
 def git(*arguments: str) -> None:
     """Show a git command line and run it in the repository."""
     print(f"$ git {shlex.join(arguments)}", flush=True)
-    environment = {**os.environ, **WHO}
+    environment = {**os.environ, **ENVIRONMENT}
     subprocess.run(["git", "--no-pager", *arguments], cwd=REPOSITORY, env=environment, check=True)
 
 
