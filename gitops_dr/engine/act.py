@@ -30,8 +30,12 @@ from gitops_dr.volumes.started_empty import note_taken_off, with_note
 _MADE_BY_CONTROLLERS = {("", "ServiceAccount", "default")}
 
 
-_ATTEMPTS = 3
-"""How often a patch is made anew because somebody else wrote to the object meanwhile."""
+_ATTEMPTS = 8
+"""How often a patch is made anew because somebody else wrote to the object meanwhile: while a
+Deployment is rolled out, its controller writes several times a second."""
+
+_PAUSE = 0.05
+"""Seconds before the second attempt, doubled before each other up to half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,7 @@ def _configure(
         except ApiError as error:
             if attempt == _ATTEMPTS - 1 or not _has_moved(connection, ref, resource, live, error):
                 raise
+            time.sleep(min(_PAUSE * 2**attempt, 0.5))
     raise AssertionError("the loop returns or raises")
 
 

@@ -42,7 +42,7 @@ WAYS = (
 """All of them are tried on the corpus, by tests/campaigns/test_drift_edits.py."""
 
 READER = "drift-reader"
-NEARLY = "drift-reader-without-secrets"
+NEARLY = "drift-reader-without-two-kinds"
 
 
 def reading(name: str, *rules: Any) -> Any:
@@ -63,7 +63,10 @@ class Place:
         self.lab = lab
         self.api = ApiServer(connect(lab.kubeconfig, lab.name))
         served = discover(self.api.connection).resources
-        core = {resource.plural for resource in served if not resource.group} - {"secrets"}
+        core = {resource.plural for resource in served if not resource.group} - {
+            "secrets",
+            "limitranges",
+        }
         groups = {resource.group for resource in served} - {""}
         self.api.create(reading(READER, {"apiGroups": ["*"], "resources": ["*"]}))
         but = {"apiGroups": [""], "resources": sorted(core)}
@@ -126,13 +129,21 @@ def test_directly_after_an_export_nothing_differs_for_whoever_may_get_and_list(p
         assert document["coverage"]["compared"] == document["equal"] > 100
 
 
-def test_who_may_not_list_secrets_is_told_that_and_all_the_rest(place: Place):
+def test_who_may_not_list_a_kind_is_told_that_and_all_the_rest(place: Place):
     said = place.run("-o", "json", role=NEARLY)
     assert said.code == 3
-    assert said.json["differences"] == []
+    assert {each["state"] for each in said.json["differences"]} == {"unknown"}
+    assert {each["ref"]["kind"] for each in said.json["differences"]} == {"LimitRange"}
     (gap,) = said.json["gaps"]
-    assert gap["ref"] == {"group": "", "kind": "Secret", "namespace": "", "name": "*"}
+    assert gap["ref"] == {"group": "", "kind": "LimitRange", "namespace": "", "name": "*"}
     assert "cannot list" in gap["reason"]
+
+
+def test_who_may_not_list_secrets_lacks_nothing_while_none_are_in_git(place: Place):
+    said = place.run("-o", "json", role=NEARLY)
+    (omission,) = [each for each in said.json["omissions"] if each["rule"] == "secrets-policy"]
+    assert omission["ref"]["name"] == "*"
+    assert omission["reason"].endswith("Nor may their names be listed.")
 
 
 # -- edits ---------------------------------------------------------------------------------------
