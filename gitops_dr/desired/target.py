@@ -145,10 +145,3 @@ class Target:
 
 
 IDENTITY = Target()
-
-
-def desired(recorded: Any, target: Target) -> Any:
-    """STOPGAP by the lead until target_state.py is there and engine/difference.py uses it."""
-    if target != IDENTITY:
-        raise ValueError(f"target {target.name!r}: only the identity target exists")
-    return recorded

@@ -16,11 +16,20 @@ from typing import Any
 import orjson
 
 from gitops_dr.cluster.connect import ApiError, Connection
-from gitops_dr.cluster.discover import Discovery, discover
+from gitops_dr.cluster.discover import discover
 from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
 from gitops_dr.desired.recovery import has_images, images_of
 from gitops_dr.desired.secret_records import ExternalSecret
 from gitops_dr.engine.contents import Contents
+from gitops_dr.engine.kinds import (
+    API_SERVICE,
+    AUTOSCALER,
+    CRD,
+    at_storage_version,
+    resources_to_list,
+    standing,
+    unserved,
+)
 from gitops_dr.engine.remembered import Remembered, key_of
 from gitops_dr.engine.sealing import (
     CANNOT_TELL,
@@ -35,28 +44,24 @@ from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import ANY, Body, Entry, Gap, Identity, Omission, Ref, Resource, State, by_kind
-from gitops_dr.rules.clean import KindRules, common_omissions, rules_for, standing_omissions
+from gitops_dr.rules.clean import KindRules, rules_for
 from gitops_dr.rules.relations import (
     Generated,
     RelationFacts,
     apply_autoscaler,
     controller_owner,
     generated_kinds,
-    generated_omission,
     note_autoscaler,
     orphans,
 )
 from gitops_dr.rules.rows import Omit
-from gitops_dr.secrets.policy import VALUES, Policy, rows
+from gitops_dr.secrets.policy import VALUES, Policy
 from gitops_dr.volumes.started_empty import has_note
 
 Fingerprint = Callable[[bytes], str]
 
-_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
-_API_SERVICE = ("apiregistration.k8s.io", "APIService")
-_AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 _POD, _CLAIM = ("", "Pod"), ("", "PersistentVolumeClaim")
-_NOTED = frozenset({_CRD, _API_SERVICE, _AUTOSCALER, _POD, _CLAIM})
+_NOTED = frozenset({CRD, API_SERVICE, AUTOSCALER, _POD, _CLAIM})
 """Kinds whose objects say something of others."""
 
 
@@ -188,10 +193,10 @@ def observe(
 
     # What the others depend on comes first: CRDs say in which version to list, autoscalers which
     # replicas are not ours.
-    first, rest = _resources_to_list(discovery, versions or {})
+    first, rest = resources_to_list(discovery, versions or {})
     for page in list_pages(connection, [ListRequest(r) for r in first], revision=revision):
         reader.take(page)
-    chosen = first + _at_storage_version(rest, discovery, gathering.storage_versions)
+    chosen = first + at_storage_version(rest, discovery, gathering.storage_versions)
     requests = [
         ListRequest(
             r,
@@ -205,15 +210,22 @@ def observe(
         if page.last:
             finished += 1
             emit(Advanced("observe", finished, page.resource.plural))
-    unserved = _unserved(recorded, chosen, discovery, gathering)
-    gathering.gaps += (Gap(Ref(*kind.group_kind, "", ANY), why) for kind, why in unserved.items())
+    lost = unserved(
+        recorded,
+        chosen,
+        discovery,
+        unread={gap.ref.group_kind for gap in gathering.gaps},
+        defined=gathering.storage_versions,
+        aggregated=gathering.aggregated,
+    )
+    gathering.gaps += (Gap(Ref(*kind.group_kind, "", ANY), why) for kind, why in lost.items())
     reader.settle_orphans(revision)
 
     state = State(
         entries=gathering.entries,
         omissions=tuple(
             sorted(
-                {*gathering.omissions, *_standing(chosen, discovery, secrets=secrets is not None)}
+                {*gathering.omissions, *standing(chosen, discovery, secrets=secrets is not None)}
             )
         ),
         gaps=tuple(sorted(set(gathering.gaps))),
@@ -226,7 +238,7 @@ def observe(
         bodies=gathering.bodies,
         identity=identity,
         images=frozenset(gathering.images),
-        kinds=_kinds([*chosen, *unserved], state),
+        kinds=_kinds([*chosen, *lost], state),
         torn=tuple(sorted(gathering.torn)),
         digests={image: tuple(sorted(ids)) for image, ids in sorted(gathering.digests.items())},
         resources={resource.group_kind: resource for resource in chosen},
@@ -373,14 +385,14 @@ class _Reader:
                 self.into.digests.setdefault(image, set()).add(digest)
         elif kind == _CLAIM and has_note(kind, body):
             self.into.started_empty.add(ref)
-        elif kind == _AUTOSCALER:
+        elif kind == AUTOSCALER:
             note_autoscaler(body, self.into.facts)
-        elif kind == _CRD:
+        elif kind == CRD:
             spec = body["spec"]
             self.into.storage_versions[spec["group"], spec["names"]["kind"]] = next(
                 (v["name"] for v in spec["versions"] if v["storage"] and v["served"]), ""
             )
-        elif kind == _API_SERVICE and body["spec"].get("service"):
+        elif kind == API_SERVICE and body["spec"].get("service"):
             self.into.aggregated.add(body["spec"].get("group", ""))
 
     def settle_orphans(self, revision: str) -> None:
@@ -433,94 +445,6 @@ def running_images(pod: Body) -> Iterable[tuple[str, str]]:
                 _, at, digest = image.get("imageRef", "").rpartition("@")
                 if at and mounted.get(mount["name"]):
                     yield mounted[mount["name"]], digest
-
-
-def _resources_to_list(
-    discovery: Discovery,
-    versions: Mapping[tuple[str, str], str],
-) -> tuple[list[Resource], list[Resource]]:
-    """What to list first, and the rest; one version of each kind that can be listed and made."""
-    first: list[Resource] = []
-    rest: list[Resource] = []
-    for key, served in sorted(discovery.versions().items()):
-        wanted = versions.get(key)
-        resource = next((r for r in served if r.version == wanted), served[0])
-        if not {"list", "create"} <= resource.verbs or rules_for(*key).omit_kind:
-            continue
-        (first if key in (_CRD, _AUTOSCALER) else rest).append(resource)
-    return first, rest
-
-
-def _at_storage_version(
-    resources: Iterable[Resource],
-    discovery: Discovery,
-    storage: Mapping[tuple[str, str], str],
-) -> list[Resource]:
-    """Custom resources in the version they are stored in, which needs no conversion webhook."""
-    served = discovery.versions()
-    return [
-        next(
-            (r for r in served[resource.group_kind] if r.version == storage.get(r.group_kind)),
-            resource,
-        )
-        for resource in resources
-    ]
-
-
-def _unserved(
-    recorded: Iterable[Resource],
-    listed: Iterable[Resource],
-    discovery: Discovery,
-    gathering: _Gathering,
-) -> dict[Resource, str]:
-    """The recorded kinds that were not listed and yet are not known to be gone, and why.
-
-    A kind is gone, and its objects with it, only if a complete list of CRDs does not have it and
-    its group is none that an API server of its own should serve.
-    """
-    known = {resource.group_kind for resource in listed}
-    served = {resource.group_kind for resource in discovery.resources}
-    groups = {resource.group for resource in discovery.resources}
-    unread = {gap.ref.group_kind for gap in gathering.gaps}
-    found: dict[Resource, str] = {}
-    for resource in recorded:
-        key = resource.group_kind
-        if key in known or rules_for(*key).omit_kind:
-            continue
-        if key in served:
-            found[resource] = "the API server no longer lets anybody list or create one"
-        elif (resource.group, ANY) in unread:
-            found[resource] = "its API service does not answer"
-        elif key in gathering.storage_versions:
-            found[resource] = "its CustomResourceDefinition is there, but it is not served"
-        elif not unread.isdisjoint((_CRD, _API_SERVICE)):
-            found[resource] = "not served, and whether it still has a definition is not known"
-        elif resource.group in gathering.aggregated - groups:
-            found[resource] = "its APIService is there, but it is not served"
-    return found
-
-
-def _standing(
-    chosen: Iterable[Resource], discovery: Discovery, *, secrets: bool
-) -> Iterable[Omission]:
-    """The rules that leave something out by themselves, for every kind that is served."""
-    yield generated_omission()
-    if secrets:
-        yield from quiet_omissions()
-    yield from common_omissions()
-    for resource in chosen:
-        yield from standing_omissions(*resource.group_kind)
-    for key, served in discovery.versions().items():
-        if rules_for(*key).omit_kind:
-            yield from standing_omissions(*key)
-        elif "list" in served[0].verbs and "create" not in served[0].verbs:
-            yield Omission(Ref(*key, "", ANY), "read-only", "Its API lets nobody create one.")
-
-
-def quiet_omissions() -> Iterable[Omission]:
-    """Account for what policies leave out of Secrets without naming them, be there any or not."""
-    every = Ref(*SECRET, "", ANY)
-    return (Omission(every, row.id, row.because) for row in rows() if row.quietly)
 
 
 def _kinds(chosen: Iterable[Resource], state: State) -> tuple[Kind, ...]:
