@@ -18,7 +18,7 @@ check: setup ## lint, types, layers and pure tests: seconds, no lab
 
 test: check ## everything: `check`, then the tests against real control planes
 	@$(PYTHON_IN_VENV) scripts/lab_binaries.py
-	@$(PYTHON_IN_VENV) -m pytest --numprocesses auto --dist loadfile -m "lab and not campaign"
+	@$(PYTHON_IN_VENV) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "lab and not campaign"
 
 campaign: setup ## the slow ones: corpus, mutations, kills, order, and every pure test thoroughly
 	@$(PYTHON_IN_VENV) scripts/lab_binaries.py

@@ -25,6 +25,8 @@ settings.load_profile("default")
 
 LAB_FIXTURES = {"lab", "kubeconfig", "new_lab", "lab_home"}
 
+LONG = {"workflows", "security"}
+
 NewLab = Callable[..., Lab]
 
 
@@ -32,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LAB_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.lab)
+    # The longest files come first, so that no worker is left with one of them in the end.
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")
