@@ -83,6 +83,8 @@ class Place:
             ]
             or each["state"]
             for each in document["differences"]
+            # What other tests had in the lab when it was exported may be gone by now.
+            if each["ref"]["namespace"] in ("", PLACE, "new")
         }
 
 
