@@ -17,6 +17,9 @@ Body = dict[str, Any]
 ANY = "*"
 """The name of a Ref that stands for every object of its kind (or, as kind, of its group)."""
 
+SECRET = ("", "Secret")
+"""Group and kind of a Secret, whose values are nobody's to see."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from gitops_dr.manifests.parse import parse_documents
-from gitops_dr.model import Body, Resource
+from gitops_dr.model import SECRET, Body, Resource
 from gitops_dr.resources import shipped
 from gitops_dr.rules.clean import rules_for
 
@@ -27,7 +27,6 @@ OWN = "gitops-dr"
 RBAC = "rbac.authorization.k8s.io"
 
 _READ = ("get", "list", "watch")
-_SECRET = ("", "Secret")
 _ACCOUNT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 
 
@@ -153,7 +152,7 @@ def _served(group: str, resource: str, served: Collection[Resource]) -> Iterator
 def _of_every_kind(served: Collection[Resource]) -> Iterator[Need]:
     """Reading all that an export lists, custom resources too."""
     for resource in served:
-        if _is_listed(resource) and resource.group_kind != _SECRET:
+        if _is_listed(resource) and resource.group_kind != SECRET:
             for verb in _READ:
                 yield Need(resource.group, resource.plural, verb)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitops_dr.cli import options
-from gitops_dr.errors import RefusedError
+from gitops_dr.cli.confirming import ask
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
@@ -70,13 +70,10 @@ def _confirm(progress: Progress, *, yes: bool) -> Confirm:
             return
         with progress.paused():
             print(announcement(found), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"accept into {found.cluster}: nobody is here to confirm it",
-                    hint="name objects or a namespace, say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError("accept: not confirmed", hint="nothing was written")
+            ask(
+                "accept",
+                f"into {found.cluster}",
+                hint="name objects or a namespace, say --yes, or run it on a terminal",
+            )
 
     return confirm

@@ -14,6 +14,25 @@ if TYPE_CHECKING:
     from gitops_dr.results import Planned
 
 
+def ask(
+    verb: str,
+    where: str,
+    *,
+    hint: str = "say --yes, or run it on a terminal",
+    nothing: str = "nothing was written",
+) -> None:
+    """Ask whether to go on. Raises ``RefusedError`` where nobody is there to confirm, or does not.
+
+    ``where`` completes the verb in the message, as in ``into NAME``; ``nothing`` says what was not
+    done yet.
+    """
+    if not sys.stdin.isatty():
+        raise RefusedError(f"{verb} {where}: nobody is here to confirm it", hint=hint)
+    print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != "yes":
+        raise RefusedError(f"{verb}: not confirmed", hint=nothing)
+
+
 def confirmed(verb: str, progress: Progress, *, yes: bool) -> Callable[[Planned], None]:
     """Show a plan and ask whether to go on; ``yes``: only name the target.
 
@@ -28,13 +47,6 @@ def confirmed(verb: str, progress: Progress, *, yes: bool) -> Callable[[Planned]
                 print("\n".join(announcement(goal)), file=sys.stderr)
                 return
             print(as_table(planned), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"{verb} into {goal.context or goal.server}: nobody is here to confirm it",
-                    hint="say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError(f"{verb}: not confirmed", hint="nothing was written")
+            ask(verb, f"into {goal.context or goal.server}")
 
     return confirm

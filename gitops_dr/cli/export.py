@@ -62,8 +62,9 @@ def export(
 ) -> int:
     """Write the running cluster into Git as one commit, a recovery point.
 
-    No commit is made if nothing has changed. Secrets are left out and named. What was changed in
-    Git and is not applied yet is pending and stays. Exits 3 if something could not be read: its
+    No commit is made if nothing has changed. Secrets are encrypted for those who are named as able
+    to open them; while nobody is, they are left out and named. What was changed in Git and is not
+    applied yet is pending and stays. Exits 3 if something could not be read: its
     files stay, and coverage.yaml names the gap; if a volume could not be captured; or if Git and
     the cluster both changed an object: Git's version stays, and the conflict is named.
 

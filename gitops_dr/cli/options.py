@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from gitops_dr.engine.opening import Where
+    from gitops_dr.model import Ref
     from gitops_dr.planning.chosen import Choice
     from gitops_dr.planning.saved import SavedPlan
     from gitops_dr.planning.selection import Intent
@@ -152,6 +155,31 @@ class PageFormat(StrEnum):
 
 
 PageOutput = Annotated[PageFormat, typer.Option("--output", "-o", help="What stdout carries.")]
+
+
+def in_scope(
+    named: Collection[tuple[str, str]], namespaces: Collection[str], selector: str | None
+) -> Callable[[Ref, Mapping[str, str]], bool]:
+    """Tell which objects are meant: by namespace and name, by namespace, by their labels.
+
+    What is not given restricts nothing. Raises ``UsageError`` for a selector that is none.
+    """
+    from gitops_dr.errors import UsageError
+    from gitops_dr.manifests.selector import parse_labels
+
+    try:
+        requirements = parse_labels(selector) if selector else ()
+    except ValueError as error:
+        raise UsageError(f"--selector: {error}") from error
+
+    def is_meant(ref: Ref, labels: Mapping[str, str]) -> bool:
+        return (
+            (not named or (ref.namespace, ref.name) in named)
+            and (not namespaces or ref.namespace in namespaces)
+            and all(one.holds(labels) for one in requirements)
+        )
+
+    return is_meant
 
 
 def intent(

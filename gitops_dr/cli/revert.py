@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitops_dr.cli import options
-from gitops_dr.errors import RefusedError
+from gitops_dr.cli.confirming import ask
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
@@ -79,13 +79,6 @@ def _confirm(progress: Progress, *, yes: bool) -> Confirm:
                 print("\n".join(announcement(goal)), file=sys.stderr)
                 return
             print(as_plan(found), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"revert in {goal.context or goal.server}: nobody is here to confirm it",
-                    hint="say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError("revert: not confirmed", hint="nothing was written")
+            ask("revert", f"in {goal.context or goal.server}")
 
     return confirm

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gitops_dr.cli import options
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gitops_dr.model import Ref
-    from gitops_dr.workflows.secrets_rotate import InScope
 
 app = typer.Typer(help="Secrets in Git: who can open them.", no_args_is_help=True)
 
@@ -113,16 +107,18 @@ def rotate(
     was encrypted before. Needs a private key that opens the files. Exits 3 if one does not open.
     """
     from gitops_dr.cli.progress import Progress
+    from gitops_dr.model import SECRET, Ref
     from gitops_dr.reports.secrets_changed import ROTATED_FORMATS, rotated_exit_code
     from gitops_dr.workflows.secrets_rotate import rotate as run
 
-    refs, in_scope = _scope(ref or (), namespace or (), selector)
+    named = set(map(_secret, ref or ()))
+    in_scope = options.in_scope(named, namespace or (), selector)
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
             options.where(repo, cluster, None, None),
             in_scope,
-            refs=refs,
+            refs={Ref(*SECRET, *each) for each in named},
             dry_run=dry_run,
             emit=progress,
         )
@@ -193,30 +189,6 @@ def _recipients(written: list[str] | tuple[()]) -> dict[str, str]:
             )
         named[name.strip()] = key.strip()
     return named
-
-
-def _scope(
-    names: list[str] | tuple[()], namespaces: list[str] | tuple[()], selector: str | None
-) -> tuple[frozenset[Ref], InScope]:
-    """Which Secrets are meant. Raises ``UsageError`` for what is no such."""
-    from gitops_dr.errors import UsageError
-    from gitops_dr.manifests.selector import parse_labels
-    from gitops_dr.model import Ref
-
-    refs = frozenset(Ref("", "Secret", *_secret(name)) for name in names)
-    try:
-        requirements = parse_labels(selector) if selector else ()
-    except ValueError as error:
-        raise UsageError(f"--selector: {error}") from error
-
-    def in_scope(ref: Ref, labels: Mapping[str, str]) -> bool:
-        return (
-            (not refs or ref in refs)
-            and (not namespaces or ref.namespace in namespaces)
-            and all(one.holds(labels) for one in requirements)
-        )
-
-    return refs, in_scope
 
 
 def _secret(text: str) -> tuple[str, str]:

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitops_dr.cli import options
+from gitops_dr.cli.confirming import ask
 from gitops_dr.cli.volumes_restore import restore
-from gitops_dr.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.engine.capture import InScope
-    from gitops_dr.model import Ref
     from gitops_dr.results import Pruned
     from gitops_dr.workflows.volumes_prune import Confirm
 
@@ -77,7 +73,8 @@ def snapshot(
     from gitops_dr.reports import export as report
     from gitops_dr.workflows.export import export
 
-    in_scope = _scope(claim or (), namespace or (), selector)
+    named = set(map(options.claim, claim or ()))
+    in_scope = options.in_scope(named, namespace or (), selector)
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = export(
@@ -125,28 +122,6 @@ def prune(
     return pruned_exit_code(result)
 
 
-def _scope(
-    claims: list[str] | tuple[()], namespaces: list[str] | tuple[()], selector: str | None
-) -> InScope:
-    """Which claims are meant. Raises ``UsageError`` for what is no such."""
-    from gitops_dr.manifests.selector import parse_labels
-
-    named = set(map(options.claim, claims))
-    try:
-        requirements = parse_labels(selector) if selector else ()
-    except ValueError as error:
-        raise UsageError(f"--selector: {error}") from error
-
-    def in_scope(ref: Ref, labels: Mapping[str, str]) -> bool:
-        return (
-            (not named or (ref.namespace, ref.name) in named)
-            and (not namespaces or ref.namespace in namespaces)
-            and all(one.holds(labels) for one in requirements)
-        )
-
-    return in_scope
-
-
 def _confirm(progress: Progress, *, yes: bool) -> Confirm:
     from gitops_dr.reports.volumes import pruned_as_table
 
@@ -155,13 +130,6 @@ def _confirm(progress: Progress, *, yes: bool) -> Confirm:
             return
         with progress.paused():
             print(pruned_as_table(found), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"prune of {found.cluster}: nobody is here to confirm it",
-                    hint="say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError("prune: not confirmed", hint="nothing was deleted")
+            ask("prune", f"of {found.cluster}", nothing="nothing was deleted")
 
     return confirm

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitops_dr.cli import options
-from gitops_dr.errors import RefusedError, UsageError
+from gitops_dr.cli.confirming import ask
+from gitops_dr.errors import UsageError
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
@@ -98,13 +99,6 @@ def _confirm(progress: Progress, *, yes: bool) -> Confirm:
                 print("\n".join(announcement(goal)), file=sys.stderr)
                 return
             print(as_plan(found), file=sys.stderr)
-            if not sys.stdin.isatty():
-                raise RefusedError(
-                    f"restore in {goal.context or goal.server}: nobody is here to confirm it",
-                    hint="say --yes, or run it on a terminal",
-                )
-            print("Go on? Only 'yes' does: ", end="", file=sys.stderr, flush=True)
-            if sys.stdin.readline().strip() != "yes":
-                raise RefusedError("restore: not confirmed", hint="nothing was written")
+            ask("restore", f"in {goal.context or goal.server}")
 
     return confirm

@@ -8,18 +8,21 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Mapping
+from typing import Any
 
-from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.apply import create, get, merge
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.model import Resource
+from gitops_dr.secrets.fingerprint import KEY_BYTES
 
 NAMESPACE = "gitops-dr"
 """Its objects are about this very cluster: no rule lets them into Git."""
 
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+_CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 _SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 _KEY = "fingerprint-key"
-_KEY_BYTES = 32
 
 
 def read_fingerprint_key(connection: Connection) -> bytes | None:
@@ -34,12 +37,12 @@ def read_fingerprint_key(connection: Connection) -> bytes | None:
         key = base64.b64decode((found.get("data") or {}).get("key") or "", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return key if len(key) == _KEY_BYTES else None
+    return key if len(key) == KEY_BYTES else None
 
 
 def make_fingerprint_key(connection: Connection) -> bytes | None:
     """Make that key, once; None if nobody lets us. Another's, made meanwhile, is as good."""
-    key = os.urandom(_KEY_BYTES)
+    key = os.urandom(KEY_BYTES)
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -57,6 +60,30 @@ def make_fingerprint_key(connection: Connection) -> bytes | None:
             return None
         raise
     return key
+
+
+def keep(
+    connection: Connection, name: str, data: Mapping[str, str], *, make_namespace: bool = False
+) -> None:
+    """Put this into a ConfigMap of our namespace, over what is there. Raises ``ApiError``.
+
+    ``make_namespace``: make our namespace if it is not there.
+    """
+    metadata = {"namespace": NAMESPACE, "name": name}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
+    try:
+        merge(connection, _CONFIG_MAPS, body)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        if make_namespace:
+            ensure_namespace(connection)
+        create(connection, _CONFIG_MAPS, body)
+
+
+def kept(connection: Connection, name: str) -> dict[str, Any]:
+    """What a ConfigMap of our namespace has. Raises ``ApiError``, with status 404 without one."""
+    return get(connection, _CONFIG_MAPS, NAMESPACE, name).get("data") or {}
 
 
 def ensure_namespace(connection: Connection) -> None:

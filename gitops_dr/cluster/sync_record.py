@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitops_dr.cluster.apply import create, get, merge
 from gitops_dr.cluster.connect import ApiError, Connection
-from gitops_dr.cluster.record import NAMESPACE, ensure_namespace
-from gitops_dr.model import Resource
-
-_CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+from gitops_dr.cluster.record import keep, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +27,11 @@ def read_synced(connection: Connection, cluster: str) -> SyncedTo | None:
     Raises ``ApiError`` if it cannot be read although it may be there.
     """
     try:
-        found = get(connection, _CONFIG_MAPS, NAMESPACE, _name(cluster))
+        data = kept(connection, _name(cluster))
     except ApiError as error:
         if error.status == 404:
             return None
         raise
-    data = found.get("data") or {}
     commit, target = data.get("commit"), data.get("target", "")
     if not isinstance(commit, str) or not isinstance(target, str) or not commit:
         return None
@@ -45,19 +40,8 @@ def read_synced(connection: Connection, cluster: str) -> SyncedTo | None:
 
 def write_synced(connection: Connection, cluster: str, synced: SyncedTo) -> None:
     """Note it down. Raises ``ApiError``."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"namespace": NAMESPACE, "name": _name(cluster)},
-        "data": {"commit": synced.commit, "target": synced.target},
-    }
-    try:
-        merge(connection, _CONFIG_MAPS, body)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        ensure_namespace(connection)
-        create(connection, _CONFIG_MAPS, body)
+    data = {"commit": synced.commit, "target": synced.target}
+    keep(connection, _name(cluster), data, make_namespace=True)
 
 
 def _name(cluster: str) -> str:

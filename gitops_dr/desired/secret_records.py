@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse_document
-from gitops_dr.model import Ref
+from gitops_dr.model import SECRET, Ref
 
 FORMAT = 1
 SECRETS = "recovery/secrets.yaml"
-_SECRET = ("", "Secret")
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HMAC = re.compile(r"[0-9a-f]{64}")
@@ -119,7 +118,7 @@ def read_secret_records(data: bytes, path: str) -> SecretRecords:
 
 
 def _ref(entry: Mapping[str, object]) -> Ref:
-    return Ref(*_SECRET, _text(entry["namespace"]), _text(entry["name"]))
+    return Ref(*SECRET, _text(entry["namespace"]), _text(entry["name"]))
 
 
 def _match(pattern: re.Pattern[str], value: object) -> str:

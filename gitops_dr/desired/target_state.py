@@ -21,11 +21,10 @@ from gitops_dr.desired.target_standby import Behind, Bodies, Rest, about, backen
 from gitops_dr.desired.target_values import filled, with_encoded
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.selector import pattern_matches
-from gitops_dr.model import ANY, Body, Entry, Omission, Ref, State
+from gitops_dr.model import ANY, SECRET, Body, Entry, Omission, Ref, State
 from gitops_dr.volumes.records import SnapshotRecord
 
 _NAMESPACE = ("", "Namespace")
-_SECRET = ("", "Secret")
 OWN = "target-mappings"
 """The rule of what is left out because the target has another in its place. Whether it has one of
 the source's name besides is its own affair, and no drift."""
@@ -195,7 +194,7 @@ class Rewriter:
         return {**body, "metadata": metadata}
 
     def _patched(self, patch: Patch, ref: Ref, body: Body) -> Body:
-        of_secret = ref.group_kind == _SECRET
+        of_secret = ref.group_kind == SECRET
         key = (patch.place, of_secret)
         if key not in self._filled:
             content = filled(patch.content, self.target, patch.place, of_secret=of_secret)

@@ -39,13 +39,12 @@ from gitops_dr.manifests.fieldpath import (
     get,
     parse_fieldpath,
 )
-from gitops_dr.model import Body, FieldChange, FieldManager, Ref
+from gitops_dr.model import SECRET, Body, FieldChange, FieldManager, Ref
 
 _ABSENT: Final = object()
 
 _ZEROS: Final[tuple[Any, ...]] = ("", False, 0, [], {})
 
-_SECRET: Final = ("", "Secret")
 
 _OPEN: Final = ("annotations", "labels")
 """Maps of which each entry is a thing of its own, also where no schema says so."""
@@ -101,7 +100,7 @@ def judged_as_written(
     )
     if not found.changes:
         return Judged((), "", seen)
-    changes = tuple(masked(found.changes)) if ref.group_kind == _SECRET else found.changes
+    changes = tuple(masked(found.changes)) if ref.group_kind == SECRET else found.changes
     question = next(_questions(ref, found, meaning), "")
     wanted = undone(seen, found.changes, ours, meaning)
     return Judged(changes, question, wanted, certain(ref, found.changes, meaning))

@@ -19,12 +19,11 @@ from gitops_dr.manifests.fieldpath import (
     may_overlap,
     parse_fieldpath,
 )
-from gitops_dr.model import Body, FieldChange, MaskedValue, Ref
+from gitops_dr.model import SECRET, Body, FieldChange, MaskedValue, Ref
 
 OWNERS: Final = ("metadata", "ownerReferences")
 """In Git owners have no UID, without which no API server takes them: of these it is never asked."""
 
-_SECRET: Final = ("", "Secret")
 _HELD_IN: Final = ("data", "stringData")
 _UNREAD: Final = (FieldChange("data", "replace", MaskedValue("in Git"), MaskedValue("live")),)
 """That the values differ, where nobody can say which."""
@@ -69,7 +68,7 @@ def judged(
     wanted = ours if changes == differing else undone(seen, changes, ours, meaning)
     question = next(questions(ref, changes, meaning, is_edited=is_edited), "")
     sure = certain(ref, changes, meaning, is_edited=is_edited)
-    if ref.group_kind == _SECRET:
+    if ref.group_kind == SECRET:
         changes = (*masked(changes), *(_UNREAD if closed else ()))
     return Judged(changes, question, wanted, sure)
 
@@ -78,7 +77,7 @@ def _closed(ref: Ref, git: Body) -> bool:
     """Whether Git's version of a Secret could not be opened, so that its values are not known."""
     data = git.get("data")
     return (
-        ref.group_kind == _SECRET
+        ref.group_kind == SECRET
         and isinstance(data, dict)
         and any(isinstance(value, str) and value.startswith("ENC[") for value in data.values())
     )

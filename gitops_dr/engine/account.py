@@ -22,9 +22,8 @@ from gitops_dr.desired.recovery import (
 from gitops_dr.desired.secret_records import SecretRecord, SecretRecords
 from gitops_dr.drift.threeway import unlike
 from gitops_dr.engine.observe import Observation
-from gitops_dr.engine.sealing import SECRET
 from gitops_dr.engine.sides import Sides
-from gitops_dr.model import ANY, Body, Ref, by_kind
+from gitops_dr.model import ANY, SECRET, Body, Ref, by_kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from gitops_dr.engine.claims import delete_unbound
 from gitops_dr.engine.importing import revive
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
 from gitops_dr.engine.refusals import is_going, perhaps_done, too_early
-from gitops_dr.engine.sealing import SECRET
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.model import Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
+from gitops_dr.model import SECRET, Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
 from gitops_dr.readiness import readiness
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import held

@@ -13,10 +13,9 @@ from gitops_dr.cluster.discover import silence
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.execute import execute
 from gitops_dr.engine.prepare import Prepared
-from gitops_dr.engine.sealing import SECRET
 from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Waiting, silent
-from gitops_dr.model import Gap, Ref, Result
+from gitops_dr.model import SECRET, Gap, Ref, Result
 from gitops_dr.planning.selection import Intent
 from gitops_dr.results import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back

@@ -23,11 +23,10 @@ from gitops_dr.engine.explain import Explainer
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.recorded import Recorded, Tree, read_state
 from gitops_dr.engine.remembered import read_remembered
-from gitops_dr.engine.sealing import SECRET
 from gitops_dr.engine.targeted import targeted
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Body, Difference, Gap, Identity, Omission, Presence, Ref, State
+from gitops_dr.model import SECRET, Body, Difference, Gap, Identity, Omission, Presence, Ref, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,10 @@ from gitops_dr.engine.background import Background
 from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Recorded
 from gitops_dr.events import Advanced, Emit, silent
-from gitops_dr.model import Body, Difference, FieldChange, Presence, Ref, State
+from gitops_dr.model import SECRET, Body, Difference, FieldChange, Presence, Ref, State
 
 LiveBody = Callable[[Ref], Body]
 """The cluster's body of an object, without what rules take out."""
-
-_SECRET = ("", "Secret")
 
 
 class Explainer:
@@ -143,7 +141,7 @@ class Explainer:
 
     def _why(self, ref: Ref, found: Judged, trouble: str) -> tuple[str, bool]:
         """Why the API server must be asked, and whether for a dry run; empty if it need not be."""
-        if ref.group_kind == _SECRET:
+        if ref.group_kind == SECRET:
             # What is in it is nobody's to send about.
             return "", False
         git, live = self.wanted.entries[ref].version, self.observation.state.entries[ref].version

@@ -66,7 +66,7 @@ def with_secrets(
         recipients=lambda path: wanted(rules.recipients(path), settings.secrets),
         settings=settings.secrets,
         is_wanted=True,
-        find=partial(_find, where.environment or {}, emit),
+        find=partial(find_keys, where.environment, emit),
         unseal=partial(open_with_any, environment=where.environment or {}),
         key=key,
         records=records,
@@ -111,7 +111,9 @@ def read_rules(opened: Opened) -> CreationRules:
     return read_creation_rules(data or b"", RULES)
 
 
-def _find(environment: Mapping[str, str], emit: Emit) -> Identities:
+def find_keys(environment: Mapping[str, str] | None, emit: Emit = silent) -> Identities:
+    """Look for the private keys that are to be had; what should be repaired about them is said."""
+    environment = environment or {}
     found = find_identities(environment, Path(environment.get("HOME") or Path.home()))
     for warning in found.warnings:
         emit(Notice(warning))

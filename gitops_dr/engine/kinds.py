@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from gitops_dr.cluster.discover import Discovery
-from gitops_dr.engine.sealing import SECRET
-from gitops_dr.model import ANY, Omission, Ref, Resource
+from gitops_dr.model import ANY, SECRET, Omission, Ref, Resource
 from gitops_dr.rules.clean import common_omissions, rules_for, standing_omissions
 from gitops_dr.rules.relations import generated_omission
 from gitops_dr.secrets.policy import rows

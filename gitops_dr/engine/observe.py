@@ -31,19 +31,24 @@ from gitops_dr.engine.kinds import (
     unserved,
 )
 from gitops_dr.engine.remembered import Remembered, key_of
-from gitops_dr.engine.sealing import (
-    CANNOT_TELL,
-    KEPT,
-    NO_RECIPIENTS,
-    SECRET,
-    Sealing,
-    has_values,
-)
+from gitops_dr.engine.sealing import CANNOT_TELL, KEPT, NO_RECIPIENTS, Sealing, has_values
 from gitops_dr.errors import ManifestError
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import manifest_path
-from gitops_dr.model import ANY, Body, Entry, Gap, Identity, Omission, Ref, Resource, State, by_kind
+from gitops_dr.model import (
+    ANY,
+    SECRET,
+    Body,
+    Entry,
+    Gap,
+    Identity,
+    Omission,
+    Ref,
+    Resource,
+    State,
+    by_kind,
+)
 from gitops_dr.rules.clean import KindRules, rules_for
 from gitops_dr.rules.relations import (
     Generated,

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from gitops_dr.desired.authored import Authored, read_authored
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, read_coverage, read_images
 from gitops_dr.desired.target_state import Rewriter, rewriter_of_source
-from gitops_dr.engine.sealing import SECRET, SOPS, Sealing
+from gitops_dr.engine.sealing import SOPS, Sealing
 from gitops_dr.errors import GitOpsDRError, ManifestError, RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Body, Entry, Gap, Ref, State
+from gitops_dr.model import SECRET, Body, Entry, Gap, Ref, State
 from gitops_dr.repository.repository import Repository
 from gitops_dr.repository.tree import blobs, read
 

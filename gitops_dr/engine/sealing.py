@@ -26,10 +26,9 @@ from gitops_dr.manifests.path import manifest_path
 from gitops_dr.model import Body, Ref
 from gitops_dr.secrets.fingerprint import KEY_BYTES, hmac_of, key_id
 from gitops_dr.secrets.identities import Identities
-from gitops_dr.secrets.policy import VALUES, Decision, Policy, SecretSettings, policy_of
+from gitops_dr.secrets.policy import VALUES, Decision, Policy, SecretSettings, policy_of, rows
 from gitops_dr.secrets.sops import Sealed, open_sealed, read_sealed, seal
 
-SECRET = ("", "Secret")
 SOPS = "sops"
 """The key of a sealed manifest under which SOPS keeps what belongs to it."""
 
@@ -113,6 +112,12 @@ class Sealing:
         if not self.recipients(manifest_path(ref, "secrets")):
             return NO_RECIPIENTS
         return policy_of(ref, body, self._settings)
+
+    @property
+    def may_be_per_cluster(self) -> bool:
+        """Whether anybody has said of any Secret that each cluster has its own."""
+        written = (policy.policy for policy in self._settings.policies)
+        return Policy.PER_CLUSTER in (*written, *(row.policy for row in rows()))
 
     # -- knowing again ---------------------------------------------------------------------------
 

@@ -8,27 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from gitops_dr.desired.secret_records import SecretRecords
 from gitops_dr.engine.keyed import read_records, read_rules
-from gitops_dr.engine.opening import Opened, Where
+from gitops_dr.engine.opening import Opened
 from gitops_dr.engine.recorded import Tree, read_tree
 from gitops_dr.errors import GitOpsDRError, ManifestError
-from gitops_dr.events import Advanced, Emit, Notice, silent
-from gitops_dr.keys.find import find_identities
+from gitops_dr.events import Advanced, Emit, silent
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Body, Ref
+from gitops_dr.model import SECRET, Body, Ref
 from gitops_dr.repository.tree import read
 from gitops_dr.secrets.creation_rules import CreationRules
 from gitops_dr.secrets.guard import objection
-from gitops_dr.secrets.identities import Identities
 from gitops_dr.secrets.policy import SecretSettings, policy_of, rows
 from gitops_dr.secrets.sops import Sealed, is_sealed, read_sealed
 from gitops_dr.secrets.sops_leaves import is_sealed_value
 from gitops_dr.secrets.standing import NotInGit, SecretFile, SecretsListed, Unread, lacking, wanted
 
-SECRET = ("", "Secret")
 _MAY_BE_SECRET = re.compile(rb"\bkind[\"']?:[ \t]*[\"']?Secret\b")
 _TELL_EVERY = 500
 _ONLY_VALUES = "encrypt it anew with encrypted_regex: ^(data|stringData)$ in .sops.yaml"
@@ -104,18 +100,6 @@ def problem_of(error: GitOpsDRError, path: str) -> str:
     return (
         f"line {said[1:]}" if said[:1] == ":" and said[1:2].isdigit() else said.removeprefix(": ")
     )
-
-
-def find_keys(where: Where, emit: Emit = silent) -> Identities:
-    """Look for the private keys that are to be had; what should be repaired about them is said.
-
-    Raises ``SecretError`` where somebody named one that cannot be used.
-    """
-    environment = where.environment or {}
-    found = find_identities(environment, Path(environment.get("HOME") or Path.home()))
-    for warning in found.warnings:
-        emit(Notice(warning))
-    return found
 
 
 def open_secrets(opened: Opened) -> Secrets:

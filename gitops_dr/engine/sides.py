@@ -12,12 +12,12 @@ from gitops_dr.drift.threeway import has_all_changes
 from gitops_dr.engine.base import Base
 from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Recorded
-from gitops_dr.engine.sealing import SECRET, has_values
+from gitops_dr.engine.sealing import has_values
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.edit import Edited, edited
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Entry, Gap, Omission, Ref
+from gitops_dr.model import SECRET, Entry, Gap, Omission, Ref
 
 _AUTHORED = "Its place in Git is one that people keep, as gitops-dr.yaml says."
 

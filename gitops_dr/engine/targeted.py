@@ -10,12 +10,12 @@ from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_file import TARGETS
 from gitops_dr.desired.target_state import OF_EACH, Rewriter, rewritten
 from gitops_dr.engine.recorded import Recorded
-from gitops_dr.engine.sealing import SECRET, has_values
+from gitops_dr.engine.sealing import has_values
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.manifests.path import manifest_path
-from gitops_dr.model import Body, Entry, Omission, Ref, Resource
+from gitops_dr.model import SECRET, Body, Entry, Omission, Ref, Resource
 from gitops_dr.repository.tree import read
 from gitops_dr.secrets.policy import Policy
 
@@ -92,6 +92,8 @@ def _uid(recorded: Recorded) -> str:
 def _of_each_cluster(recorded: Recorded) -> frozenset[Ref]:
     """The Secrets that are the source's own by policy, and are not to be in another cluster."""
     tree = recorded.tree
+    if not tree.sealing.may_be_per_cluster:
+        return frozenset()
     refs = [ref for ref in recorded.state.entries if ref.group_kind == SECRET]
     files = [ref for ref in refs if ref in recorded.blob_of and ref not in recorded.rendered]
     contents = read(tree.repo, [recorded.blob_of[ref] for ref in files])

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from gitops_dr.cluster.connect import Connection, connect
 from gitops_dr.config import FILE as CONFIGURATION
@@ -23,16 +22,16 @@ from gitops_dr.desired.target_file import read_target as read_file_of_target
 from gitops_dr.desired.target_values import with_encoded
 from gitops_dr.desired.templates import FOLDER, MASK, SUFFIX
 from gitops_dr.engine.difference import Examined
+from gitops_dr.engine.keyed import find_keys
 from gitops_dr.engine.opening import Opened, Where
 from gitops_dr.engine.recorded import Tree
-from gitops_dr.engine.sealing import SECRET, SOPS, has_values
+from gitops_dr.engine.sealing import SOPS, has_values
 from gitops_dr.engine.templating import render_templates
 from gitops_dr.errors import GitOpsDRError, ManifestError, RefusedError, SecretError, UsageError
 from gitops_dr.events import Emit, Notice, silent
-from gitops_dr.keys.find import find_identities
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse, parse_rendered
-from gitops_dr.model import Body, Identity, MaskedValue, Omission, Ref
+from gitops_dr.model import SECRET, Body, Identity, MaskedValue, Omission, Ref
 from gitops_dr.repository.tree import blobs, read
 from gitops_dr.rules.platform import platform_reason
 from gitops_dr.secrets.identities import Identities
@@ -163,11 +162,7 @@ class _Folder:
 
     @cached_property
     def _identities(self) -> Identities:
-        home = Path(self._environment.get("HOME") or Path.home())
-        found = find_identities(self._environment, home)
-        for warning in found.warnings:
-            self._emit(Notice(warning))
-        return found
+        return find_keys(self._environment, self._emit)
 
     def values(self) -> dict[str, MaskedValue]:
         """What is in the encrypted file of values, which is a Secret."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from gitops_dr.model import (
     ANY,
+    SECRET,
     Action,
     Difference,
     EmptyVolume,
@@ -30,7 +31,6 @@ from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import cannot_be_held
 
 _CLAIM = ("", "PersistentVolumeClaim")
-_SECRET = ("", "Secret")
 _ANY_SECRET = Ref("", "Secret", "", ANY)
 _STARTED_EMPTY = (
     "its volume started empty in an earlier run, and nothing is known to have filled it since; "
@@ -206,9 +206,9 @@ def _judge(
     for ref, needing in sorted(users.items(), key=lambda item: item[0]):
         omission = named.get(ref)
         who = _some([str(each.ref) for each in needing])
-        if ref.group_kind == _SECRET and omission is not None:
+        if ref.group_kind == SECRET and omission is not None:
             gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
-        elif ref.group_kind == _SECRET and _ANY_SECRET in named:
+        elif ref.group_kind == SECRET and _ANY_SECRET in named:
             reason = named[_ANY_SECRET].reason
             gaps.append(Gap(ref, f"neither in Git nor in the target ({reason}); needed by {who}"))
             continue

@@ -15,14 +15,13 @@ from typing import Any
 import orjson
 
 from gitops_dr.manifests.fieldpath import FieldPath, parse_fieldpath
-from gitops_dr.model import Difference, FieldChange, MaskedValue, Ref
+from gitops_dr.model import SECRET, Difference, FieldChange, MaskedValue, Ref
 from gitops_dr.results import Drifted
 from gitops_dr.secrets.guard import COPIES, objection
 
 WHOLE = 64 << 10
 """Bytes of a value, written as JSON, up to which a program is given it whole."""
 
-_SECRET = ("", "Secret")
 _HELD_IN = ("data", "stringData")
 _IN_URL = re.compile(
     r"""(?<=://)(?:[^\s/"'<>@:]*:[^\s/"'<>]+|[^\s/"'<>@:]{20,})(?=@)""",
@@ -109,7 +108,7 @@ def _all_masked(found: Iterable[Difference], marks: _Marks) -> tuple[Difference,
 
 
 def _masked(ref: Ref, changes: Iterable[FieldChange], marks: _Marks) -> tuple[FieldChange, ...]:
-    secret = ref.group_kind == _SECRET
+    secret = ref.group_kind == SECRET
     return tuple(_mask_change(change, marks, secret=secret) for change in changes)
 
 

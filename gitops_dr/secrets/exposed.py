@@ -17,7 +17,7 @@ import yamlrocks
 
 from gitops_dr.errors import GitOpsDRError
 from gitops_dr.manifests.fieldpath import FieldPath, format_fieldpath
-from gitops_dr.model import Body, Ref
+from gitops_dr.model import SECRET, Body, Ref
 from gitops_dr.resources import shipped
 from gitops_dr.secrets.guard import COPIES
 from gitops_dr.secrets.policy import VALUES
@@ -91,7 +91,7 @@ def exposed_in(ref: Ref, body: Body) -> tuple[Exposed, ...]:
     table = _table()
     if (f"{ref.kind}.{ref.group}" if ref.group else ref.kind) in table.look_away:
         return ()
-    if ref.group_kind == ("", "Secret"):
+    if ref.group_kind == SECRET:
         body = {key: value for key, value in body.items() if key not in VALUES}
     found = {(one.field, one.name): one for one in _found(ref, body, table)}
     for annotation, copy in _copies(body):

@@ -21,14 +21,14 @@ from gitops_dr.engine.ignoring import without_ignored
 from gitops_dr.engine.keyed import with_secrets
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
 from gitops_dr.engine.point import read_point, refuse_another_cluster
-from gitops_dr.engine.sealing import SECRET, SOPS, has_values
+from gitops_dr.engine.sealing import SOPS, has_values
 from gitops_dr.engine.sides import Sides
 from gitops_dr.errors import RefusedError, SecretError, UsageError
 from gitops_dr.events import Emit, silent
 from gitops_dr.manifests.edit import edited
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import Body, Difference, Gap, Presence, Ref
+from gitops_dr.model import SECRET, Body, Difference, Gap, Presence, Ref
 from gitops_dr.planning.chosen import ALL, Choice, chosen
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.commit import commit

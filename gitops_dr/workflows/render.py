@@ -15,13 +15,13 @@ from gitops_dr.drift.judge import masked
 from gitops_dr.engine.opening import Opened, Where, open_repo
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.recorded import Recorded, read_state
-from gitops_dr.engine.sealing import SECRET, Sealing
+from gitops_dr.engine.sealing import Sealing
 from gitops_dr.engine.targeted import targeted
 from gitops_dr.engine.targets import read_target
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.manifests.fieldpath import FieldPath, may_overlap, parse_fieldpath
 from gitops_dr.manifests.path import manifest_path
-from gitops_dr.model import Body, Difference, FieldChange, Omission, Presence, Ref
+from gitops_dr.model import SECRET, Body, Difference, FieldChange, Omission, Presence, Ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping
 
 from gitops_dr.engine.exposed_credentials import exposed_credentials
+from gitops_dr.engine.keyed import find_keys
 from gitops_dr.engine.opening import Opened, Where, open_repo
-from gitops_dr.engine.secret_files import Found, find_keys, open_secrets, problem_of
+from gitops_dr.engine.secret_files import Found, open_secrets, problem_of
 from gitops_dr.errors import GitOpsDRError
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.keys.sops_binary import open_with_any
@@ -41,7 +42,7 @@ def check(where: Where, *, emit: Emit = silent) -> SecretsChecked:
     opened = open_repo(where, emit)
     secrets = open_secrets(opened)
     environment = where.environment or {}
-    identities = find_keys(where, emit)
+    identities = find_keys(where.environment, emit)
 
     started = time.monotonic()
     emit(PhaseStarted("files", len(secrets.tree.manifests)))

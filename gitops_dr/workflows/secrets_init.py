@@ -16,9 +16,10 @@ from pathlib import Path
 
 from gitops_dr.config import FILE, cluster_settings
 from gitops_dr.engine.holding import holding
+from gitops_dr.engine.keyed import find_keys
 from gitops_dr.engine.opening import Opened, Where, open_repo
 from gitops_dr.engine.resealed import record_file, trailers
-from gitops_dr.engine.secret_files import Found, Secrets, find_keys, open_secrets
+from gitops_dr.engine.secret_files import Found, Secrets, open_secrets
 from gitops_dr.errors import RefusedError, SecretError, UsageError
 from gitops_dr.events import Emit, silent
 from gitops_dr.keys.new_key import forget_key, place_for_key, write_new_key
@@ -83,7 +84,7 @@ def init_secrets(
         before = open_secrets(opened)
         added = {settings.name: own, **others} if own else others
         changed = _changed(before, text, added)
-        files, gaps = _rewrapped(changed.secrets, cache(lambda: find_keys(where, emit)))
+        files, gaps = _rewrapped(changed.secrets, cache(lambda: find_keys(where.environment, emit)))
         changes = {**changed.files, **files, **record_file(changed.secrets, files)}
         made = commit(
             repo,

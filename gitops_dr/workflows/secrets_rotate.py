@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitops_dr.engine.holding import holding
+from gitops_dr.engine.keyed import find_keys
 from gitops_dr.engine.opening import Where, open_repo
 from gitops_dr.engine.resealed import record_file, trailers
-from gitops_dr.engine.secret_files import Found, Secrets, find_keys, open_secrets
+from gitops_dr.engine.secret_files import Found, Secrets, open_secrets
 from gitops_dr.errors import RefusedError, SecretError, UsageError
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Gap, Ref
@@ -84,7 +85,7 @@ def _encrypted(
     emit: Emit,
 ) -> tuple[Rotated, dict[str, bytes]]:
     """All that is meant, encrypted anew, and the account of it."""
-    identities = find_keys(where, emit)
+    identities = find_keys(where.environment, emit)
     files: dict[str, bytes] = {}
     done: list[Resealed] = []
     unopened: list[Gap] = []
