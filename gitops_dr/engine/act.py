@@ -123,12 +123,11 @@ def act(
 
 def _said(connection: Connection, ref: Ref, resource: Resource, body: Body, error: ApiError) -> str:
     """Why it was refused, without what nobody may read."""
+    said = error.message
     if is_going(error):
-        return _why_it_stays(connection, ref, resource) or error.message
-    if ref.group_kind == SECRET:
-        # A webhook may quote what it refuses.
-        return without_values_of(body, error.message)
-    return error.message
+        said = _why_it_stays(connection, ref, resource) or said
+    # A webhook may quote what it refuses.
+    return without_values_of(body, said) if ref.group_kind == SECRET else said
 
 
 def _why_it_stays(connection: Connection, ref: Ref, resource: Resource) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
 from gitops_dr.cluster.apply import create, get
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
-from gitops_dr.engine.snapshots import LOOK_AGAIN, listed
+from gitops_dr.engine.snapshots import LOOK_AGAIN
+from gitops_dr.engine.warnings import PerNamespace, newest_warnings
 from gitops_dr.errors import ClusterError
 from gitops_dr.events import Emit, Waiting
 from gitops_dr.model import Body, Outcome, Ref, Resource, Result
@@ -128,20 +130,13 @@ def with_words(connection: Connection, outcomes: Iterable[Outcome]) -> Iterator[
 
     The others stay as they are. One request a namespace; none any more once one has failed.
     """
-    said: dict[str, Mapping[str, str]] = {}
-    answers = True
+    said = PerNamespace(partial(_warnings, connection))
     for outcome in outcomes:
         ref = outcome.ref
         if ref.group_kind != CLAIMS.group_kind or outcome.result is not Result.UNREADY:
             yield outcome
             continue
-        if answers and ref.namespace not in said:
-            try:
-                said[ref.namespace] = _warnings(connection, ref.namespace)
-            except ApiError:
-                # The outcome stands without it, and each further one could take minutes to fail.
-                answers = False
-        message = said.get(ref.namespace, {}).get(ref.name, "")
+        message = (said.of(ref.namespace) or {}).get(ref.name, "")
         told = [f"{outcome.reason}: {message}" if message else outcome.reason, remedy(message)]
         yield replace(outcome, reason="; ".join(filter(None, told)))
 
@@ -151,18 +146,8 @@ def _warnings(connection: Connection, namespace: str, name: str = "") -> dict[st
 
     Raises ``ApiError``.
     """
-    selector = f"involvedObject.kind={CLAIMS.kind},type=Warning"
+    about = f"involvedObject.kind={CLAIMS.kind}"
     if name:
-        selector += f",involvedObject.name={name}"
-    path = f"/api/v1/namespaces/{namespace}/events"
-    events = listed(connection, path, {"fieldSelector": selector})
-    return {
-        str((event.get("involvedObject") or {}).get("name")): " ".join(
-            str(event.get("message") or "").split()
-        )
-        for event in sorted(events, key=_when)
-    }
-
-
-def _when(event: Body) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+        about += f",involvedObject.name={name}"
+    found = newest_warnings(connection, namespace, about)
+    return {claim: message for (_, claim), message in found.items()}

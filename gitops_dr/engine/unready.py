@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.engine.snapshots import listed
+from gitops_dr.engine.warnings import PerNamespace, newest_warnings
 from gitops_dr.model import Body, Outcome, Result
 from gitops_dr.readiness import readiness
 
@@ -57,22 +59,15 @@ class _Namespace:
 def with_causes(connection: Connection, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     """Outcomes, of which those of workloads that are not ready also say why.
 
-    The others stay as they are. Three requests a namespace; none any more once one has failed: the
-    outcome stands without it, and each further one could take minutes to fail.
+    The others stay as they are. Three requests a namespace; none any more once one has failed.
     """
-    known: dict[str, _Namespace] = {}
-    answers = True
+    known = PerNamespace(partial(_look, connection))
     for outcome in outcomes:
         ref = outcome.ref
         if ref.group_kind not in WORKLOADS or outcome.result is not Result.UNREADY:
             yield outcome
             continue
-        if answers and ref.namespace not in known:
-            try:
-                known[ref.namespace] = _look(connection, ref.namespace)
-            except ApiError:
-                answers = False
-        found = known.get(ref.namespace)
+        found = known.of(ref.namespace)
         cause = found.why(ref.kind, ref.name) if found else ""
         if cause and cause not in outcome.reason:
             yield replace(outcome, reason=f"{outcome.reason}; {cause}")
@@ -97,13 +92,7 @@ def _look(connection: Connection, namespace: str) -> _Namespace:
         while at is not None:
             pods.setdefault(at, []).append(pod)
             at = _controller(pod) if at[0] == "Pod" else above.get(at)
-    warnings: dict[tuple[str, str], str] = {}
-    path = f"/api/v1/namespaces/{namespace}/events"
-    for event in sorted(listed(connection, path, {"fieldSelector": "type=Warning"}), key=_when):
-        about = event.get("involvedObject") or {}
-        message = " ".join(str(event.get("message") or "").split())
-        warnings[str(about.get("kind")), str(about.get("name"))] = message
-    return _Namespace(pods, warnings, above)
+    return _Namespace(pods, newest_warnings(connection, namespace), above)
 
 
 def _controller(body: Body) -> tuple[str, str] | None:
@@ -115,7 +104,3 @@ def _controller(body: Body) -> tuple[str, str] | None:
 
 def _tells(pod: Body) -> bool:
     return not readiness(pod).reason.endswith("not ready")
-
-
-def _when(event: Body) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
