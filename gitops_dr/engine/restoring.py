@@ -108,6 +108,8 @@ def restored(
         without = policy.without_data or (WithoutData.REQUIRED if required else None)
         if source and (accept_empty or without is WithoutData.EMPTY):
             bodies[ref] = _without_source(body)
+            if without is WithoutData.REQUIRED:
+                notes.append(f"{ref}: starts empty, which was accepted: {reason}")
         if without is WithoutData.SKIP:
             skipped[ref] = reason
         elif without is WithoutData.EMPTY:

@@ -59,6 +59,10 @@ def _bare_default_account(key: Key, body: Body) -> bool:
     return key[3] == "default" and body.keys() <= {"apiVersion", "kind", "metadata"}
 
 
+_OWN_NAMESPACE = "gitops-dr"
+"""What is kept there is about that cluster only (docs/rules.md, own-record)."""
+
+
 def _everything(_key: Key, _body: Body) -> bool:
     return True
 
@@ -158,6 +162,10 @@ def read_account(rebuilt: Rebuilt) -> Account:
             account.reasons[_key(step["ref"])] = f"skipped: {step['reason']}"
     for gap in rebuilt.report["gaps"]:
         account.reasons[_key(gap["ref"])] = f"gap: {gap['reason']}"
+    for note in rebuilt.report["plan"]["notes"]:
+        ref, started_empty, _ = note.partition(": starts empty, which was accepted: ")
+        if started_empty:
+            account.reasons[_key_of_text(ref)] = "started empty, as was accepted"
     return account
 
 
@@ -176,6 +184,9 @@ def judge(rebuilt: Rebuilt, declared: Mapping[Key, Body]) -> Judged:
     scaled = scaled_by_others(rebuilt.source)
     judged = Judged()
     for key, body in sorted(rebuilt.source.objects.items()):
+        if key[2] == _OWN_NAMESPACE:
+            judged.explained["the product's own record"] += 1
+            continue
         found = rebuilt.cluster.objects.get(key)
         paths = ["is not there"]
         if found is not None:

@@ -70,6 +70,9 @@ class OneObject:
         ]
         return {"metadata": {"resourceVersion": "1"}, "items": found}
 
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        return json.dumps(self.json(method, path, **options)).encode()
+
     def _resource(self, body: Body) -> Resource:
         group, kind, _, _ = key_of(body)
         return self.resources[group, kind]

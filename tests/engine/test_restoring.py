@@ -153,6 +153,9 @@ def test_a_claim_that_would_wait_for_ever_for_its_own_source_blocks(world, there
     result = restored(Target(**there), world.recorded, [REF], **given | {"accept_empty": True})
     assert result.blocked == ()
     assert "dataSource" not in result.bodies[REF]["spec"]
+    (note,) = result.notes
+    assert note.startswith(f"{REF}: starts empty, which was accepted: ")
+    assert reason in note
 
 
 def test_a_claim_whose_own_source_the_target_has_is_filled_from_it(world) -> None:
