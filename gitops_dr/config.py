@@ -9,11 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gitops_dr.desired import outward_settings
+from gitops_dr.desired.outward import Outward, shipped_rows
+from gitops_dr.desired.outward_settings import OutwardSection
 from gitops_dr.drift.ignore import IgnoreRule
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.fieldpath import parse_fieldpath
@@ -37,6 +40,7 @@ _NO_VOLUMES = VolumeSettings()
 _NO_SECTION = VolumesSection(_NO_VOLUMES)
 _NO_SECRETS = SecretSettings()
 _NO_SECRETS_SECTION = SecretsSection()
+_NO_OUTWARD_SECTION = OutwardSection()
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLUSTER_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -66,6 +70,8 @@ class ClusterSettings:
     """What people want of their volumes."""
     secrets: SecretSettings = _NO_SECRETS
     """What becomes of Secrets, and who can open them."""
+    outward: tuple[Outward, ...] = field(default_factory=shipped_rows)
+    """What acts outward, and how it is held: people's rows first."""
 
     def is_authored(self, path: str) -> bool:
         """Whether people keep the file at ``path`` (relative to ``prefix``)."""
@@ -83,11 +89,13 @@ def cluster_settings(
     cluster: str | None,
     context: str | None,
     environment: Mapping[str, str],
+    of_target: Setting | None = None,
 ) -> ClusterSettings:
     """Which cluster's State in Git is meant, and how it is reached.
 
     ``text`` is the content of ``gitops-dr.yaml``, None if the repository has none; ``cluster`` and
-    ``context`` are the flags. A repository with one cluster needs no ``cluster``.
+    ``context`` are the flags. A repository with one cluster needs no ``cluster``, nor does a target
+    that says whose it is (``of_target``).
     Raises ``UsageError`` for a file that does not fit, and if it is unclear which cluster is meant.
     """
     file = _read(text) if text is not None else _NO_FILE
@@ -95,6 +103,7 @@ def cluster_settings(
     wanted = _first(
         ("--cluster", cluster), ("GITOPS_DR_CLUSTER", environment.get("GITOPS_DR_CLUSTER"))
     )
+    wanted = wanted or of_target
     if wanted is None:
         if len(clusters) != 1:
             known = ", ".join(sorted(clusters)) or "none"
@@ -122,6 +131,7 @@ def cluster_settings(
         trusted_managers=file.trusted_managers,
         volumes=file.volumes.of(wanted.value),
         secrets=file.secrets.of(wanted.value),
+        outward=file.outward.of(wanted.value),
     )
 
 
@@ -152,6 +162,7 @@ class _File:
     trusted_managers: frozenset[str] = frozenset()
     volumes: VolumesSection = _NO_SECTION
     secrets: SecretsSection = _NO_SECRETS_SECTION
+    outward: OutwardSection = _NO_OUTWARD_SECTION
 
 
 _NO_FILE = _File({})
@@ -182,6 +193,7 @@ def _read(text: bytes) -> _File:
 
     volumes_model, known_of_volumes = volumes_settings.shape(Model)
     secrets_model, known_of_secrets = secrets_settings.shape(Model)
+    outward_model, known_of_outward = outward_settings.shape(Model)
 
     class File(Model):
         format: int
@@ -190,6 +202,7 @@ def _read(text: bytes) -> _File:
         trustedManagers: list[str] | None = None  # noqa: N815 - as people write it
         volumes: volumes_model | None = None  # type: ignore[valid-type]
         secrets: secrets_model | None = None  # type: ignore[valid-type]
+        outward: list[outward_model] | None = None  # type: ignore[valid-type]
         trust: Any = None
 
     document = parse_document(text, FILE)
@@ -207,6 +220,7 @@ def _read(text: bytes) -> _File:
             "ignore": Rule.model_fields,
             **known_of_volumes,
             **known_of_secrets,
+            **known_of_outward,
         }
         raise _misfit(error, known, File.model_fields) from error
     # Whom it trusts is settled before anything else is read; here a section that is none is found.
@@ -233,6 +247,12 @@ def _read(text: bytes) -> _File:
         ),
         secrets=secrets_settings.read_section(
             written.get("secrets") or {}, file.clusters, _labels, refuse
+        ),
+        outward=outward_settings.read_section(
+            file.model_dump(exclude_unset=True).get("outward") or (),
+            file.clusters,
+            _labels,
+            refuse,
         ),
     )
 

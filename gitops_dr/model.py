@@ -195,6 +195,9 @@ class Difference:
     """Why it is unknown; empty otherwise."""
     managers: tuple[FieldManager, ...] = ()
     """Of an unmanaged object: who wrote it."""
+    held: str = ""
+    """That it is but a hold which a rebuild gave the object, since it acts outward, and what
+    releases it; empty otherwise."""
     compared_locally: str = ""
     """Why the API server could not be asked what it would make of Git's version, so that a change
     may be none; empty where that was not needed, or was done."""
@@ -246,7 +249,8 @@ class Step:
     version: str
     needs: tuple[Need, ...] = ()
     reason: str = ""
-    """Why it is skipped; empty otherwise."""
+    """Why it is skipped, why it is replaced, or why a change of it would be refused; empty
+    otherwise."""
     empty_volume: EmptyVolume | None = None
 
 

@@ -24,8 +24,9 @@ from gitops_dr.model import (
 
 # Each verb needs some of these only, and none needs them here while it runs.
 if TYPE_CHECKING:
+    from gitops_dr.checks.findings import Checked
     from gitops_dr.checks.needs import Job
-    from gitops_dr.checks.rows import Checked
+    from gitops_dr.desired.outside import Outside
     from gitops_dr.drift.ignore import RuleUse
     from gitops_dr.drift.threeway import Standing
     from gitops_dr.planning.saved import SavedPlan
@@ -310,6 +311,36 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """One object that acts outward and does not yet."""
+
+    ref: Ref
+    field: str
+    """By which it is held; empty if it is not made yet."""
+    because: str
+    """What it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outwards:
+    """What acts outward and is held until all else is there."""
+
+    held: tuple[HeldBack, ...] = ()
+    stays: str = ""
+    """Why it stays held in the end; empty if it is released then."""
+    command: str = ""
+    """What releases it, if it stays."""
+
+    @property
+    def is_released(self) -> bool:
+        """Whether there is something to release in the end."""
+        return bool(self.held) and not self.stays
+
+
+NOTHING_OUTWARD = Outwards()
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
     """From which commit, into which cluster: what a person checks before saying yes."""
 
@@ -345,6 +376,10 @@ class Planned:
     """The snapshots that claims are filled from, by claim."""
     saved: SavedPlan | None = None
     """As it may be kept in a file, to be held against a later one."""
+    outward: Outwards = NOTHING_OUTWARD
+    """What acts outward and is held."""
+    checks: tuple[Checked, ...] = ()
+    """What was looked at before, and what of it is not as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,11 +413,18 @@ class Rebuilt:
     """What did not come back or could not be looked at."""
     held: tuple[Difference, ...] = ()
     """What came back held, so that it does not run a second time."""
+    outside: Outside | None = None
+    """What is another for the outside; None if nobody looked."""
+    outward: Outwards = NOTHING_OUTWARD
+    """What acts outward and is held still."""
+    released: tuple[Outcome, ...] = ()
+    """What became of that which was released."""
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
         """The steps that did not come to a good end."""
-        return tuple(outcome for outcome in self.outcomes if outcome.result not in GOOD_ENDS)
+        every = (*self.outcomes, *self.released)
+        return tuple(outcome for outcome in every if outcome.result not in GOOD_ENDS)
 
     @property
     def open_differences(self) -> tuple[Difference, ...]:
@@ -393,6 +435,71 @@ class Rebuilt:
     def complete(self) -> bool:
         """Everything is there as Git has it, and nothing says that it is not ready."""
         return not (self.failed or self.open_differences or self.gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverPlan:
+    """What a failover would do, or is about to do."""
+
+    planned: Planned
+    source: str
+    """Name of the cluster in the repository that is failed over from."""
+    source_context: str
+    """How it is reached; empty if nobody says."""
+    silence: str
+    """Why the source does not answer, or is not known to be it; empty if it does."""
+    writers: tuple[Ref, ...] = ()
+    """What of the source may still write to volumes, or acts outward."""
+    stops: tuple[Ref, ...] = ()
+    """What is stopped at the source first."""
+    last_point: bool = False
+    """A last recovery point of the source is made before."""
+    stale: tuple[Gap, ...] = ()
+    """Claims of the target that hold other data, and are replaced."""
+    continued: bool = False
+    """An earlier run has begun it."""
+    begun: datetime | None = None
+    """When the failover began: what the RTO is counted from."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOver:
+    """What a failover did."""
+
+    plan: FailoverPlan
+    rebuilt: Rebuilt
+    point: str
+    """Full id of the commit that the target was brought to."""
+    exported: datetime | None
+    """When the source was last exported, as far as that commit knows."""
+    records: tuple[SnapshotRecord, ...]
+    """The snapshots that the target's claims have their data from."""
+    commit: str
+    """Full id of the commit that says that the target is active."""
+    left: tuple[str, ...] = ()
+    """Targets that are no longer active."""
+    made_point: bool = False
+    """The recovery point is the last one of the source, made by this failover."""
+    stopped: datetime | None = None
+    """Since when the source is stopped by a failover; None if it is not. RPO is counted to then."""
+    replaced: tuple[ClaimRestore, ...] = ()
+    pushed: Pushed | None = None
+    ended: datetime | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Everything is there as the recovery point has it, and nothing says otherwise."""
+        return self.rebuilt.complete
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What of a source that was stopped for a failover runs again."""
+
+    cluster: str
+    context: str
+    objects: tuple[Ref, ...]
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

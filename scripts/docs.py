@@ -19,6 +19,9 @@ from unittest.mock import patch
 
 import yamlrocks
 
+from gitops_dr.checks.needs import Job
+from gitops_dr.checks.of_plan import PLAN_ROWS
+from gitops_dr.checks.rows import ROWS
 from gitops_dr.desired.target_file import schema_text
 from gitops_dr.resources import shipped
 from gitops_dr.rules.rows import Hold, Omit, Row, completion_rows, object_rows, relation_rows
@@ -30,11 +33,17 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS = DOCS / "commands.md"
 RULES = DOCS / "rules.md"
+OUTWARD = DOCS / "outward.md"
 POLICIES = DOCS / "secrets-policies.md"
+CHECKS = DOCS / "checks.md"
 TARGETS = shipped("desired") / "target.schema.json"
 
 PROGRAM = "gitops-dr"
 _HELP = re.compile(r"(<!-- help: (?P<command>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_CHECKS = re.compile(
+    r"(<!-- (?P<what>checks of a plan|checks of doctor|versions) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+_OUTWARD = re.compile(r"(<!-- outward -->\n).*?(<!-- end -->)", re.DOTALL)
 _POLICIES = re.compile(r"(<!-- policies -->\n).*?(<!-- end -->)", re.DOTALL)
 _FEW = 8
 """Values of a condition that are written out; of more there is only their number."""
@@ -46,7 +55,9 @@ def pages() -> dict[Path, str]:
     return {
         COMMANDS: _HELP.sub(_with_help, text),
         RULES: "\n".join(_rules_page()) + "\n",
+        OUTWARD: _OUTWARD.sub(_with_outward, OUTWARD.read_text(encoding="utf-8")),
         POLICIES: _POLICIES.sub(_with_policies, POLICIES.read_text(encoding="utf-8")),
+        CHECKS: _CHECKS.sub(_with_checks, CHECKS.read_text(encoding="utf-8")),
         TARGETS: schema_text(),
     }
 
@@ -324,6 +335,24 @@ def _code(value: object) -> str:
 # -- policies of Secrets ------------------------------------------------------------------------
 
 
+def _with_outward(block: re.Match[str]) -> str:
+    rows = yamlrocks.loads(shipped("desired/outward.yaml").read_bytes())
+    lines = [*_head("what", "held by", "because"), *map(_outward, rows)]
+    return f"{block[1]}{''.join(f'{line}\n' for line in lines)}{block[2]}"
+
+
+def _outward(row: Mapping[str, Any]) -> str:
+    labels = [f"`{key}={value}`" for key, value in row.get("labels", {}).items()]
+    image = f"of image {_listed(row['images'], 'or')}" if "images" in row else ""
+    about = " or ".join(filter(None, [f"with {', '.join(labels)}" if labels else "", image]))
+    when = f"if {_conditions(row['when'])}" if "when" in row else ""
+    of = f"of which `{row['of']['path']}` is held" if "of" in row else ""
+    what = " ".join(filter(None, [_listed(row["kinds"]), about, when, of]))
+    deed = f"{_code(row['path'])} is set to {_code(row['value'])}" if "path" in row else ""
+    how = "it is not made yet" if row.get("omit") else deed or "nothing: what works on it is"
+    return _line(what, how, _cell(row["because"], row["link"]))
+
+
 def _with_policies(block: re.Match[str]) -> str:
     head = ("policy", "Secrets", "what becomes of them", "why")
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
@@ -357,6 +386,47 @@ def _policy(row: secret_policy.Row) -> str:
     words = [f"`{row.policy.value}`"]
     words += ["always"] * row.always + ["in Git without values"] * row.exported_empty
     return ", ".join(words)
+
+
+# -- checks --------------------------------------------------------------------------------------
+
+
+def _with_checks(block: re.Match[str]) -> str:
+    lines = {
+        "checks of a plan": _checks_of_plan,
+        "checks of doctor": _checks_of_doctor,
+        "versions": _versions,
+    }[block["what"]]()
+    return "\n".join([block[1].rstrip("\n"), *lines, block[3]])
+
+
+def _checks_of_plan() -> Iterator[str]:
+    yield from _head("check", "looks whether", "a blocker if", "why")
+    for row in PLAN_ROWS:
+        yield _line(f"`{row.id}`", row.title, row.blocks or "never", _cell(row.because, row.link))
+
+
+def _checks_of_doctor() -> Iterator[str]:
+    yield from _head("check", "looks at", "for", "why")
+    for row in ROWS:
+        jobs = "every job" if row.jobs == frozenset(Job) else _listed(sorted(row.jobs))
+        yield _line(f"`{row.id}`", row.title, jobs, _cell(row.because, row.link))
+
+
+def _versions() -> Iterator[str]:
+    yield from _head("kinds", "in Git", "is made as", "why")
+    for row in yamlrocks.loads(shipped("desired/versions.yaml").read_bytes()):
+        kinds, old = _listed(row["kinds"]), _listed(row["from"])
+        yield _line(kinds, old, _code(row["to"]), _cell(row["because"], row["link"]))
+
+
+def _head(*cells: str) -> Iterator[str]:
+    yield _line(*cells)
+    yield "|" + "---|" * len(cells)
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> int:

@@ -197,7 +197,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
             self._play(api.answer(Request(self.command, parts.path, query, self.headers, body)))
 
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
 
         def _play(self, answer: Answer) -> None:
             if answer.wait_for is not None:
@@ -230,7 +230,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             data = b"".join(answer.pieces)
             self.send_header("Content-Length", str(answer.length or len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data if self.command != "HEAD" else b"")
             self.close_connection = answer.length is not None
 
     return Handler

@@ -13,7 +13,8 @@ from typing import Any
 
 from command import git
 
-from gitops_dr.engine import lost_points
+from gitops_dr.desired.endpoints import Issuer
+from gitops_dr.engine import endpoints, exporting, lost_points
 from gitops_dr.engine.observe import Kind, Observation
 from gitops_dr.engine.opening import Where
 from gitops_dr.manifests.emit import canonical
@@ -65,7 +66,7 @@ def commit_all(repo: Path, message: str = "By hand") -> str:
 
 
 class SmallCluster:
-    """What ``workflows.export`` sees of a cluster; change ``objects`` and ``gaps`` at will."""
+    """What an export sees of a cluster; change ``objects`` and ``gaps`` at will."""
 
     def __init__(self, *bodies: dict[str, Any]) -> None:
         self.objects = {ref_of(body): body for body in bodies}
@@ -110,8 +111,10 @@ class SmallCluster:
     def put_in_place(self, patch: Callable[[Any, str, Any], None]) -> None:
         """Make exports of this process see this cluster; ``patch`` is ``setattr`` or pytest's."""
         patch(workflow, "open_cluster", lambda _where, _settings: None)
-        patch(workflow, "identify", lambda _c: Identity(self.uid, IDENTITY.version, "100"))
-        patch(workflow, "observe", self.observe)
+        patch(workflow, "refuse_fenced", lambda _connection, _cluster: None)
+        patch(exporting, "identify", lambda _c: Identity(self.uid, IDENTITY.version, "100"))
+        patch(exporting, "observe", self.observe)
+        patch(endpoints, "read_issuer", lambda _c: Issuer())
         patch(lost_points, "read_point_record", lambda _c: self.points)
         patch(lost_points, "write_point_record", lambda _c, text: setattr(self, "points", text))
 
@@ -132,7 +135,7 @@ def main(repo: str, state: str, failpoint: str, nth: str = "1") -> None:
     cluster = SmallCluster(*json.loads(Path(state).read_text()))
     cluster.put_in_place(setattr)
     hook = _die(failpoint, int(nth))
-    workflow.commit = lambda repository, **options: commit(repository, **options, failpoint=hook)
+    exporting.commit = lambda repository, **options: commit(repository, **options, failpoint=hook)
     workflow.export(Where(Path(repo)), allow_shrink=True)
 
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_dr.readiness import Readiness, awaited, readiness
+from gitops_dr.readiness import Readiness, awaited, readiness, timeout_of
 from gitops_dr.resources import shipped
 
 UNSEEN = "its controller has not seen it yet"
@@ -157,6 +157,11 @@ STATEFUL_SETS: list[Case] = [
         {"replicas": 4, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
         {"observedGeneration": 2, "readyReplicas": 4, "updatedReplicas": 1},
         "not: 1 of 2 replicas are updated",
+    ),
+    (
+        {"replicas": 1},
+        {"observedGeneration": 2, "readyReplicas": 1, "replicas": 3, **REVISIONS},
+        "not: 2 old replicas are left",
     ),
 ]
 
@@ -354,6 +359,9 @@ BY_RULE: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"conditions": [when("Available", "False", message="no endpoints")]},
         "not: no endpoints",
     ),
+    ("policy/v1", "PodDisruptionBudget", {}, f"not: {UNSEEN}"),
+    ("policy/v1", "PodDisruptionBudget", {"observedGeneration": 1}, f"not: {UNSEEN}"),
+    ("policy/v1", "PodDisruptionBudget", {"observedGeneration": 2}, "ready"),
     ("snapshot.storage.k8s.io/v1", "VolumeSnapshot", {"readyToUse": True}, "ready"),
     (
         "snapshot.storage.k8s.io/v1",
@@ -470,8 +478,7 @@ EXISTS = [
     ("batch/v1", "CronJob"),
     ("networking.k8s.io/v1", "Ingress"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
-    ("policy/v1", "PodDisruptionBudget"),
-    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
 ]
 
 
@@ -530,6 +537,134 @@ JSON = st.recursive(
 )
 
 
+# -- bundles that somebody else injects -----------------------------------------------------------
+
+SERVICE = {"service": {"name": "w", "namespace": "w"}}
+BUNDLE = {"caBundle": "TFM="}
+UNFILLED = "nobody has injected the caBundle"
+INJECTED = {"cert-manager.io/inject-ca-from": "w/cert"}
+SILENT = "the caBundle of w0 is empty, and nothing says who fills it in"
+
+
+def hooks(*configs: Any, kind: str = "MutatingWebhookConfiguration", **more: Any) -> dict[str, Any]:
+    webhooks = [{"name": f"w{at}", "clientConfig": config} for at, config in enumerate(configs)]
+    return live("admissionregistration.k8s.io/v1", kind, **more) | {"webhooks": webhooks}
+
+
+@pytest.mark.parametrize("kind", ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"])
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        ([{**SERVICE, **BUNDLE}], "ready"),
+        ([{**SERVICE}], f"not: {UNFILLED} of w0 yet"),
+        ([{**SERVICE, "caBundle": ""}], f"not: {UNFILLED} of w0 yet"),
+        ([{**SERVICE, "caBundle": "Cg=="}], f"not: {UNFILLED} of w0 yet"),
+        ([{**SERVICE, "caBundle": 7}], f"not: {UNFILLED} of w0 yet"),
+        ([{**SERVICE, **BUNDLE}, SERVICE], f"not: {UNFILLED} of w1 yet"),
+        ([{"url": "https://hooks.example"}], f"not: {UNFILLED} of w0 yet"),
+        ([], "ready"),
+        (["odd", None], "ready"),
+    ],
+)
+def test_a_webhook_is_ready_once_its_bundle_is_injected(
+    kind: str, configs: list[Any], expected: str
+) -> None:
+    assert verdict(readiness(hooks(*configs, kind=kind, annotations=INJECTED))) == expected
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "cert-manager.io/inject-apiserver-ca",
+        "cert-manager.io/inject-ca-from",
+        "cert-manager.io/inject-ca-from-secret",
+        "service.beta.openshift.io/inject-cabundle",
+    ],
+)
+def test_annotations_say_that_somebody_injects_it(annotation: str) -> None:
+    assert not readiness(hooks(SERVICE, annotations={annotation: "true"})).ready
+
+
+def test_an_empty_bundle_that_nobody_is_asked_to_fill_may_be_meant_so() -> None:
+    """The API server trusts what its host trusts; but an operator may fill in its own."""
+    assert readiness(hooks(SERVICE, kind="ValidatingWebhookConfiguration")).observable
+    found = readiness(hooks(SERVICE))
+    assert found == Readiness(ready=True, reason=SILENT, observable=False)
+    assert readiness(hooks({"url": "https://hooks.example"})).observable
+
+
+def test_a_mutating_webhook_can_be_relied_on_some_seconds_later() -> None:
+    assert readiness(hooks({**SERVICE, **BUNDLE})).settles > 0
+    assert readiness(hooks(SERVICE)).settles == 0
+
+
+ESTABLISHED = {"conditions": [when("NamesAccepted"), when("Established")]}
+
+
+def test_a_definition_without_its_bundle_is_not_ready_but_who_needs_it_may_go_on() -> None:
+    config: dict[str, Any] = dict(SERVICE)
+    spec = {"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": config}}}
+    version, kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
+    assert readiness(live(version, kind, spec, ESTABLISHED)) == Readiness(ready=True)
+    body = live(version, kind, spec, ESTABLISHED, annotations=INJECTED)
+    found = readiness(body)
+    assert verdict(found) == f"not: {UNFILLED} yet"
+    assert found.usable
+    config |= BUNDLE
+    assert readiness(body) == Readiness(ready=True)
+    config.pop("caBundle")
+    body["status"] = {"conditions": [when("NamesAccepted")]}
+    assert not readiness(body).usable
+
+
+@pytest.mark.parametrize(
+    ("spec", "annotations", "available", "expected"),
+    [
+        (SERVICE, INJECTED, "False", f"not: {UNFILLED} yet: no answer"),
+        (
+            SERVICE,
+            {},
+            "False",
+            "not: the caBundle is empty, and nothing says who fills it in: no answer",
+        ),
+        ({**SERVICE, "insecureSkipTLSVerify": True}, INJECTED, "False", "not: no answer"),
+        ({**SERVICE, **BUNDLE}, INJECTED, "False", "not: no answer"),
+        (SERVICE, INJECTED, "True", "ready"),
+        (SERVICE, {}, "True", "ready"),
+    ],
+)
+def test_an_api_whose_bundle_is_missing_says_so(
+    spec: dict[str, Any], annotations: dict[str, str], available: str, expected: str
+) -> None:
+    status = {"conditions": [when("Available", available, message="no answer")]}
+    version, kind = "apiregistration.k8s.io/v1", "APIService"
+    body = live(version, kind, spec, status, annotations=annotations)
+    assert verdict(readiness(body)) == expected
+
+
+# -- how long --------------------------------------------------------------------------------------
+
+WEBHOOKS = ("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
+
+
+@pytest.mark.parametrize(
+    ("group_kind", "general", "expected"),
+    [
+        (("apps", "Deployment"), 300.0, 300.0),
+        (("shop.example", "Book"), 12.0, 12.0),
+        (WEBHOOKS, 300.0, 60.0),
+        (WEBHOOKS, 100.0, 30.0),
+        (WEBHOOKS, 10.0, 10.0),
+        (("batch", "Job"), 300.0, 600.0),
+        (("batch", "Job"), 10.0, 20.0),
+    ],
+)
+def test_a_kind_may_have_a_time_of_its_own(
+    group_kind: tuple[str, str], general: float, expected: float
+) -> None:
+    assert timeout_of(group_kind, general) == expected
+
+
 @given(
     st.sampled_from(
         [
@@ -541,6 +676,9 @@ JSON = st.recursive(
             ("batch/v1", "Job"),
             ("snapshot.storage.k8s.io/v1", "VolumeSnapshot"),
             ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+            ("apiregistration.k8s.io/v1", "APIService"),
+            ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+            ("policy/v1", "PodDisruptionBudget"),
             ("shop.example/v1", "Book"),
         ]
     ),
@@ -552,9 +690,12 @@ def test_odd_bodies_are_no_errors(
     kind: tuple[str, str], metadata: Any, spec: Any, status: Any
 ) -> None:
     body = {"apiVersion": kind[0], "kind": kind[1]}
-    readiness({**body, "metadata": metadata, "spec": spec, "status": status})
+    more = {"webhooks": spec}
+    readiness({**body, **more, "metadata": metadata, "spec": spec, "status": status})
 
 
 def test_every_rule_says_why() -> None:
-    rules = yaml.safe_load(shipped("readiness.yaml").read_text())["rules"]
-    assert all(rule["because"] and rule["link"].startswith("https://") for rule in rules)
+    data = yaml.safe_load(shipped("readiness/readiness.yaml").read_text())
+    for rule in (*data["rules"], *data["timeouts"], *data["injected"]):
+        assert rule["because"]
+        assert rule["link"].startswith("https://")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gitops_dr.checks.needs import Job, Need
-from gitops_dr.model import Gap, Holder
+from gitops_dr.model import Body, Gap, Holder, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,23 @@ class SnapshotFacts:
     """How many VolumeSnapshotClasses each driver has."""
     untouched: tuple[str, ...] = ()
     """Snapshots, ``namespace/name``, that nobody has looked at for longer than it should take."""
+    leader: str = ""
+    """Why the controller seems to be gone; empty if there is no sign of that."""
     problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook of the target that must answer (``failurePolicy: Fail``), and has no backend."""
+
+    configuration: Ref
+    name: str
+    service: Ref
+    rules: tuple[Body, ...]
+    namespaces: Body = field(default_factory=dict)
+    """Its namespaceSelector."""
+    selects_objects: bool = False
+    """It is about objects with some labels only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,10 @@ class ClusterFacts:
     """The run that works on it now."""
     snapshots: SnapshotFacts | None = None
     """None where they do not matter."""
+    hooks: tuple[Hook, ...] | None = ()
+    """None if we may not look; none are looked for where they do not matter."""
+    terminating: Mapping[str, str] | None = field(default_factory=dict)
+    """Namespaces that are being deleted, with what holds them. None if we may not look."""
 
 
 @dataclass(frozen=True, slots=True)

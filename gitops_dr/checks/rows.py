@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gitops_dr.checks.facts import ClusterFacts, Facts, Problem, RepositoryFacts
+from gitops_dr.checks.findings import Checked, Finding, Severity
+from gitops_dr.checks.findings import blocker as _blocker
+from gitops_dr.checks.findings import warning as _warning
 from gitops_dr.checks.needs import OWN, WRITES, Job
-
-MOST_SKEW = 5.0
-"""Seconds that clocks may differ: ages of recovery points are told by both."""
+from gitops_dr.checks.of_cluster import at_work, skew, unattended
 
 _OLDEST = (1, 30)
 """The first version that serves aggregated discovery without a feature gate."""
@@ -30,40 +30,15 @@ _SAME_CLUSTER = frozenset(Job) - {Job.REBUILD, Job.SYNC}
 """Jobs that make sense for the recorded cluster only."""
 
 
-class Severity(StrEnum):
-    """How bad it is."""
-
-    BLOCKER = "blocker"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be."""
-
-    severity: Severity
-    about: str
-    """The object or thing that it is about."""
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What came of a row."""
-
-    id: str
-    title: str
-    findings: tuple[Finding, ...] | None
-    """Empty: all is well. None: it could not be looked at, because something before it is wrong."""
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One check."""
 
     id: str
     title: str
+    because: str
+    """Why it matters."""
+    link: str
     look: Callable[[Facts], Iterator[Finding]]
     needs: Callable[[Facts], bool] = lambda _facts: True
     """Whether there is what it looks at."""
@@ -74,18 +49,16 @@ class Row:
 def check(facts: Facts) -> tuple[Checked, ...]:
     """Look at all that matters for the job, in order."""
     return tuple(
-        Checked(row.id, row.title, tuple(row.look(facts)) if row.needs(facts) else None)
+        Checked(
+            row.id,
+            row.title,
+            tuple(row.look(facts)) if row.needs(facts) else None,
+            row.because,
+            row.link,
+        )
         for row in ROWS
         if facts.job in row.jobs
     )
-
-
-def _blocker(about: str, reason: str, remedy: str) -> Finding:
-    return Finding(Severity.BLOCKER, about, reason, remedy)
-
-
-def _warning(about: str, reason: str, remedy: str) -> Finding:
-    return Finding(Severity.WARNING, about, reason, remedy)
 
 
 def _unless(problem: Problem | None) -> Iterator[Finding]:
@@ -169,7 +142,7 @@ def _reachable(facts: Facts) -> Iterator[Finding]:
 
 def _version(facts: Facts) -> Iterator[Finding]:
     live = _live(facts)
-    version = _minor(live.version)
+    version = minor(live.version)
     if version and version < _OLDEST:
         yield _blocker(
             live.server,
@@ -177,7 +150,7 @@ def _version(facts: Facts) -> Iterator[Finding]:
             f"1.{_OLDEST[1]} or newer is needed",
         )
     recorded = facts.repository.recorded_version if facts.repository else ""
-    source = _minor(recorded)
+    source = minor(recorded)
     if version and source and version != source and facts.job in WRITES:
         older = "older" if version < source else "newer"
         yield _warning(
@@ -210,14 +183,7 @@ def _silent(facts: Facts) -> Iterator[Finding]:
 
 def _clock(facts: Facts) -> Iterator[Finding]:
     live = _live(facts)
-    ahead = live.clock_ahead
-    if ahead is not None and abs(ahead) > MOST_SKEW:
-        way = "ahead of" if ahead > 0 else "behind"
-        yield _warning(
-            live.server,
-            f"its clock is {abs(ahead):.0f} s {way} ours, so ages and RPO are told wrong",
-            "let NTP set both clocks",
-        )
+    yield from skew(live.server, live.clock_ahead)
 
 
 def _permissions(facts: Facts) -> Iterator[Finding]:
@@ -242,12 +208,25 @@ def _permissions(facts: Facts) -> Iterator[Finding]:
 
 
 def _alone(facts: Facts) -> Iterator[Finding]:
-    holder = _live(facts).holder
-    if holder is not None:
+    yield from at_work(_live(facts).holder)
+
+
+def _namespaces(facts: Facts) -> Iterator[Finding]:
+    for name, holds in sorted((_live(facts).terminating or {}).items()):
         yield _warning(
-            "Lease gitops-dr/cluster",
-            f"is held by {holder}",
-            "wait until that has ended; docs/concurrency.md says what if it is dead",
+            f"Namespace/{name}",
+            f"is being deleted{f' ({holds})' if holds else ''}, and nothing can be made in it",
+            "wait until it is gone, or take away what holds it",
+        )
+
+
+def _webhooks(facts: Facts) -> Iterator[Finding]:
+    for hook in _live(facts).hooks or ():
+        yield _warning(
+            str(hook.configuration),
+            f"its webhook {hook.name} must answer, and nothing is behind {hook.service}: whatever "
+            "it is about is refused",
+            "bring its backend up, or delete the configuration until it is",
         )
 
 
@@ -274,13 +253,7 @@ def _snapshots(facts: Facts) -> Iterator[Finding]:
                 "has volumes and no VolumeSnapshotClass: they cannot be captured",
                 "create one, or say capture: false for them in gitops-dr.yaml",
             )
-    if found.untouched:
-        more = f" (and {len(found.untouched) - 1} more)" if len(found.untouched) > 1 else ""
-        yield _blocker(
-            f"VolumeSnapshot {found.untouched[0]}",
-            f"nobody has looked at it{more}",
-            "see whether the snapshot controller and the driver's csi-snapshotter run",
-        )
+    yield from unattended(found, _blocker)
 
 
 def _repo(facts: Facts) -> RepositoryFacts:
@@ -293,7 +266,7 @@ def _live(facts: Facts) -> ClusterFacts:
     return facts.cluster
 
 
-def _minor(version: str) -> tuple[int, int] | None:
+def minor(version: str) -> tuple[int, int] | None:
     """``v1.37.2+k3s1`` as ``(1, 37)``; None for what is no version."""
     parts = version.removeprefix("v").split(".")
     try:
@@ -315,18 +288,130 @@ def _has_both(facts: Facts) -> bool:
 
 
 ROWS = (
-    Row("git", "git is there and new enough", _git),
-    Row("repository", "the repository and the cluster in it", _repository),
-    Row("branch", "a commit can be made", _branch, _has_repository, _COMMITS),
-    Row("worktree", "nothing is in the way of it", _worktree, _has_repository, _COMMITS),
-    Row("history", "the history is complete", _history, _has_repository, _COMMITS),
-    Row("reachable", "the API server answers", _reachable),
-    Row("version", "its version", _version, _has_cluster),
-    Row("identity", "it is the recorded cluster", _identity, _has_both, _SAME_CLUSTER),
-    Row("api-services", "all its APIs answer", _silent, _has_cluster),
-    Row("clock", "its clock and ours", _clock, _has_cluster),
-    Row("permissions", "what its user may do", _permissions, _has_cluster),
-    Row("alone", "nobody else is at work", _alone, _has_cluster, frozenset(Job) - {Job.DRIFT}),
-    Row("snapshots", "snapshots of volumes", _snapshots, _has_cluster, _SNAPSHOTS),
+    Row(
+        "git",
+        "git is there and new enough",
+        "Everything is kept in Git, by features that old versions lack.",
+        "https://git-scm.com/docs/git-fast-import",
+        _git,
+    ),
+    Row(
+        "repository",
+        "the repository and the cluster in it",
+        "Without a recovery point there is nothing to compare with.",
+        "https://git-scm.com/docs/gitrepository-layout",
+        _repository,
+    ),
+    Row(
+        "branch",
+        "a commit can be made",
+        "An export ends in a commit, which must belong to a branch.",
+        "https://git-scm.com/docs/git-checkout#_detached_head",
+        _branch,
+        _has_repository,
+        _COMMITS,
+    ),
+    Row(
+        "worktree",
+        "nothing is in the way of it",
+        "What somebody edits is never written over.",
+        "https://git-scm.com/docs/git-status",
+        _worktree,
+        _has_repository,
+        _COMMITS,
+    ),
+    Row(
+        "history",
+        "the history is complete",
+        "A recovery point that was cut off cannot be found.",
+        "https://git-scm.com/docs/shallow",
+        _history,
+        _has_repository,
+        _COMMITS,
+    ),
+    Row(
+        "reachable",
+        "the API server answers",
+        "Every job asks it.",
+        "https://kubernetes.io/docs/concepts/overview/kubernetes-api/",
+        _reachable,
+    ),
+    Row(
+        "version",
+        "its version",
+        "Older ones answer otherwise; another one knows other kinds and fields.",
+        "https://kubernetes.io/releases/version-skew-policy/",
+        _version,
+        _has_cluster,
+    ),
+    Row(
+        "identity",
+        "it is the recorded cluster",
+        "The state of one cluster is not that of another.",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids",
+        _identity,
+        _has_both,
+        _SAME_CLUSTER,
+    ),
+    Row(
+        "api-services",
+        "all its APIs answer",
+        "Of a kind whose API is silent nothing is known.",
+        "https://kubernetes.io/docs/concepts/extend-kubernetes/api-extension/apiserver-aggregation/",
+        _silent,
+        _has_cluster,
+    ),
+    Row(
+        "clock",
+        "its clock and ours",
+        "Ages of recovery points are told by both.",
+        "https://kubernetes.io/docs/reference/using-api/api-concepts/",
+        _clock,
+        _has_cluster,
+    ),
+    Row(
+        "permissions",
+        "what its user may do",
+        "What may not be read is a gap; what may not be written does not come back.",
+        "https://kubernetes.io/docs/reference/access-authn-authz/authorization/",
+        _permissions,
+        _has_cluster,
+    ),
+    Row(
+        "alone",
+        "nobody else is at work",
+        "One run at a time works on a cluster.",
+        "https://kubernetes.io/docs/concepts/architecture/leases/",
+        _alone,
+        _has_cluster,
+        frozenset(Job) - {Job.DRIFT},
+    ),
+    Row(
+        "namespaces",
+        "no namespace is being deleted",
+        "Nothing can be created in it until it is gone.",
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/",
+        _namespaces,
+        lambda facts: facts.cluster is not None and facts.cluster.terminating is not None,
+        WRITES,
+    ),
+    Row(
+        "webhooks",
+        "webhooks of the cluster answer",
+        "With failurePolicy Fail and nobody behind it, whatever it is about is refused.",
+        "https://kubernetes.io/docs/concepts/cluster-administration/admission-webhooks-good-practices/",
+        _webhooks,
+        lambda facts: facts.cluster is not None and facts.cluster.hooks is not None,
+        WRITES,
+    ),
+    Row(
+        "snapshots",
+        "snapshots of volumes",
+        "Where the controller is missing, snapshots stay without status and without an event.",
+        "https://github.com/kubernetes-csi/external-snapshotter#usage",
+        _snapshots,
+        _has_cluster,
+        _SNAPSHOTS,
+    ),
 )
 """In the order in which they are told."""

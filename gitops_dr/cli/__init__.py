@@ -23,6 +23,7 @@ from gitops_dr.cli import (
     doctor,
     drift,
     export,
+    failover,
     init,
     lab,
     plan,
@@ -63,6 +64,7 @@ app.command(name="render")(render.render)
 app.command(name="plan")(plan.plan)
 app.command(name="rebuild")(rebuild.rebuild)
 app.command(name="sync")(sync.sync)
+app.command(name="failover")(failover.failover)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(points.app, name="points")
 app.add_typer(volumes.app, name="volumes")

@@ -24,6 +24,7 @@ def accept(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     namespace: options.AllOfNamespaces = None,
     field: options.Fields = None,
     commit: Annotated[
@@ -51,7 +52,7 @@ def accept(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             _confirm(progress, yes=yes or bool(choice.selection)),
             choice=choice,
             to_commit=commit,

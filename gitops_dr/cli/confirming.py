@@ -34,17 +34,17 @@ def ask(
 
 
 def confirmed(verb: str, progress: Progress, *, yes: bool) -> Callable[[Planned], None]:
-    """Show a plan and ask whether to go on; ``yes``: only name the target.
+    """Show a plan and ask whether to go on; ``yes``: only name the target and what is wrong there.
 
     What it gives raises ``RefusedError`` where nobody is there to confirm, or does not.
     """
-    from gitops_dr.reports.plan import announcement, as_table
+    from gitops_dr.reports.plan import announcement, as_table, check_lines
 
     def confirm(planned: Planned) -> None:
         goal = planned.goal
         with progress.paused():
-            if yes or not planned.plan.steps:
-                print("\n".join(announcement(goal)), file=sys.stderr)
+            if yes or not (planned.plan.steps or planned.outward.is_released):
+                print("\n".join([*announcement(goal), *check_lines(planned)]), file=sys.stderr)
                 return
             print(as_table(planned), file=sys.stderr)
             ask(verb, f"into {goal.context or goal.server}")

@@ -38,6 +38,7 @@ def doctor(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     job: Annotated[
         For, typer.Option("--for", help="What is to be done; secrets: export encrypted ones.")
     ] = For.EXPORT,
@@ -61,7 +62,9 @@ def doctor(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig), Job(job.value), emit=progress
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
+            Job(job.value),
+            emit=progress,
         )
     print(report.FORMATS[output](result))
     return report.exit_code(result)

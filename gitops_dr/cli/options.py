@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gitops_dr.model import Ref
     from gitops_dr.planning.chosen import Choice
     from gitops_dr.planning.saved import SavedPlan
-    from gitops_dr.planning.selection import Intent
+    from gitops_dr.planning.selection import Intent, Release
     from gitops_dr.results import Planned
 
 Repo = Annotated[
@@ -127,6 +127,30 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Make objects that are there and differ what Git says."),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="With what cannot be changed in place: delete it and make it again, where nothing is "
+        "lost by that.",
+    ),
+]
+Released = Annotated[
+    bool | None,
+    typer.Option(
+        "--release/--no-release",
+        help="Whether what acts outward (CronJobs, Flux, Argo CD, external-dns ...) is released in "
+        "the end. Default: if everything is there and no newer recovery point is known.",
+    ),
+]
+TakeOwnership = Annotated[
+    bool,
+    typer.Option(
+        "--take-ownership",
+        help="Of manifests that people keep, overwrite fields too that a controller applies, who "
+        "may put them back.",
+    ),
+]
 SnapshotTimeout = Annotated[
     float,
     typer.Option(
@@ -190,12 +214,19 @@ def intent(
     accept_empty_volumes: bool,
     overwrite: bool,
     without_secrets: bool = False,
+    replace: bool = False,
+    take_ownership: bool = False,
+    release: bool | None = None,
 ) -> Intent:
     """Put together what a person wants of a rebuild. Raises ``UsageError`` for what is no such."""
     from gitops_dr.errors import UsageError
     from gitops_dr.model import parse_ref
     from gitops_dr.planning.selection import Intent, Selection
 
+    if replace and not overwrite:
+        raise UsageError("--replace: only what is overwritten is replaced", hint="say --overwrite")
+    if take_ownership and not overwrite:
+        raise UsageError("--take-ownership: nothing is overwritten", hint="say --overwrite, too")
     labels = [part.partition("=") for part in selector.split(",")] if selector else []
     if not all(key and equals for key, equals, _ in labels):
         raise UsageError(f"--selector {selector}: not KEY=VALUE[,KEY=VALUE...]")
@@ -213,7 +244,19 @@ def intent(
         accept_empty_volumes=accept_empty_volumes,
         overwrite=overwrite,
         without_secrets=without_secrets,
+        replace=replace,
+        take_ownership=take_ownership,
+        release=when_released(release),
     )
+
+
+def when_released(flag: bool | None) -> Release:  # noqa: FBT001 - as the flag is
+    """What the flag says of what acts outward."""
+    from gitops_dr.planning.selection import Release
+
+    if flag is None:
+        return Release.IF_NEWEST
+    return Release.ALWAYS if flag else Release.NEVER
 
 
 def choice(

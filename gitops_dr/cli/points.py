@@ -18,6 +18,7 @@ def list_points(
     *,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, help="How many, from the newest.")
     ] = 20,
@@ -31,7 +32,9 @@ def list_points(
     from gitops_dr.reports.recovery import POINTS_FORMATS
     from gitops_dr.workflows.points import points
 
-    found = points(options.where(repo, cluster, None, None), limit=limit)
+    found = points(
+        options.where(repo, cluster, None, None, trusted_signers=trusted_signers), limit=limit
+    )
     print(POINTS_FORMATS[output](found, datetime.now(UTC)))
     return 0
 
@@ -45,12 +48,13 @@ def show_point(
     *,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     output: options.PageOutput = options.PageFormat.TABLE,
 ) -> int:
     """Show what one recovery point holds, and what it lacks. Needs no cluster."""
     from gitops_dr.reports.recovery import POINT_FORMATS
     from gitops_dr.workflows.points import point
 
-    found = point(options.where(repo, cluster, None, None), at)
+    found = point(options.where(repo, cluster, None, None, trusted_signers=trusted_signers), at)
     print(POINT_FORMATS[output](found, datetime.now(UTC)))
     return 0

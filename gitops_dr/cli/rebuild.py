@@ -35,6 +35,17 @@ def rebuild(
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
     without_secrets: options.WithoutSecrets = False,
     overwrite: options.Overwrite = False,
+    replace: options.Replace = False,
+    take_ownership: options.TakeOwnership = False,
+    release: options.Released = None,
+    hand_over: Annotated[
+        bool,
+        typer.Option(
+            "--hand-over/--no-hand-over",
+            help="Make objects in the name of who applied them at the source, so that what leaves "
+            "Git later can go; or make all in our own.",
+        ),
+    ] = True,
     timeout: Annotated[
         float,
         typer.Option(
@@ -64,6 +75,9 @@ def rebuild(
         accept_empty_volumes=accept_empty_volumes,
         without_secrets=without_secrets,
         overwrite=overwrite,
+        replace=replace,
+        take_ownership=take_ownership,
+        release=release,
     )
     saved = None
     if plan is not None:
@@ -78,6 +92,7 @@ def rebuild(
             intent=intent,
             expected=saved,
             accept_rewritten_history=accept_rewritten_history,
+            hand_over=hand_over,
             timeout=timeout,
             emit=progress,
         )

@@ -17,6 +17,7 @@ def list_secrets(
     *,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     output: options.Output = options.OutputFormat.TABLE,
 ) -> int:
     """List the Secrets of a cluster in Git, their policies, and who can open each.
@@ -28,7 +29,7 @@ def list_secrets(
     from gitops_dr.reports.secrets import LIST_FORMATS, list_exit_code
     from gitops_dr.workflows.secrets_list import list_secrets as run
 
-    found = run(options.where(repo, cluster, None, None))
+    found = run(options.where(repo, cluster, None, None, trusted_signers=trusted_signers))
     print(LIST_FORMATS[output](found))
     return list_exit_code(found)
 
@@ -55,6 +56,7 @@ def init(
     ] = None,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
@@ -72,7 +74,7 @@ def init(
     progress = Progress(quiet=quiet)
     with progress.showing():
         made = init_secrets(
-            options.where(repo, cluster, None, None),
+            options.where(repo, cluster, None, None, trusted_signers=trusted_signers),
             key_file=key_file,
             recipients=named,
             emit=progress,
@@ -90,6 +92,7 @@ def rotate(
     *,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAME", help="Only this namespace. Repeat."),
@@ -116,7 +119,7 @@ def rotate(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, None, None),
+            options.where(repo, cluster, None, None, trusted_signers=trusted_signers),
             in_scope,
             refs={Ref(*SECRET, *each) for each in named},
             dry_run=dry_run,
@@ -138,6 +141,7 @@ def check(
     ] = False,
     repo: options.Repo = Path(),
     cluster: options.Cluster = None,
+    trusted_signers: options.TrustedSigners = None,
     output: options.Output = options.OutputFormat.TABLE,
     quiet: options.Quiet = False,
 ) -> int:
@@ -156,7 +160,9 @@ def check(
         return _check_staged(repo, output, quiet=quiet)
     progress = Progress(quiet=quiet)
     with progress.showing():
-        found = run(options.where(repo, cluster, None, None), emit=progress)
+        found = run(
+            options.where(repo, cluster, None, None, trusted_signers=trusted_signers), emit=progress
+        )
     print(CHECK_FORMATS[output](found))
     return check_exit_code(found)
 

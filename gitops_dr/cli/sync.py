@@ -39,6 +39,9 @@ def sync(
             "--allow-shrink", help="Delete also if more than a tenth of all objects left Git."
         ),
     ] = False,
+    replace: options.Replace = False,
+    take_ownership: options.TakeOwnership = False,
+    release: options.Released = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
     without_secrets: options.WithoutSecrets = False,
     timeout: Annotated[
@@ -59,7 +62,9 @@ def sync(
     if nothing differs in the end, 3 if something is left to do; the same command goes on.
     """
     from gitops_dr.cli.progress import Progress
+    from gitops_dr.reports import plan_checks
     from gitops_dr.reports import sync as report
+    from gitops_dr.results import Planned
     from gitops_dr.workflows.sync import sync as run
 
     progress = Progress(quiet=quiet)
@@ -75,11 +80,17 @@ def sync(
             also_prune=named,
             without_pruning=no_prune,
             allow_shrink=allow_shrink,
+            replacing=replace,
+            take_ownership=take_ownership,
+            release=options.when_released(release),
             without_secrets=without_secrets,
             accept_empty_volumes=accept_empty_volumes,
             accept_rewritten_history=accept_rewritten_history,
             timeout=timeout,
             emit=progress,
         )
+    if isinstance(result, Planned):
+        print(plan_checks.FORMATS[output](result))
+        return plan_checks.exit_code(result)
     print(report.FORMATS[output](result, progress.seconds))
     return report.exit_code(result)

@@ -29,6 +29,7 @@ def list_volumes(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     output: options.PageOutput = options.PageFormat.TABLE,
 ) -> int:
     """List every claim with its newest snapshot, and why it is not protected if it is not.
@@ -39,7 +40,9 @@ def list_volumes(
     from gitops_dr.reports.volumes import list_exit_code
     from gitops_dr.workflows.volumes_list import volumes
 
-    found = volumes(options.where(repo, cluster, context, kubeconfig))
+    found = volumes(
+        options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers)
+    )
     print(VOLUMES_FORMATS[output](found, datetime.now(UTC)))
     return list_exit_code(found)
 
@@ -55,6 +58,7 @@ def snapshot(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     namespace: Annotated[
         list[str] | None,
         typer.Option("--namespace", "-n", metavar="NAME", help="Only this namespace. Repeat."),
@@ -78,7 +82,7 @@ def snapshot(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = export(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             volumes=in_scope,
             snapshot_timeout=snapshot_timeout,
             emit=progress,
@@ -94,6 +98,7 @@ def prune(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go and what is kept; delete nothing.")
     ] = False,
@@ -113,7 +118,7 @@ def prune(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             _confirm(progress, yes=yes),
             dry_run=dry_run,
             emit=progress,

@@ -28,6 +28,7 @@ def restore(
     cluster: options.Cluster = None,
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
+    trusted_signers: options.TrustedSigners = None,
     at: options.At = None,
     in_place: Annotated[
         bool,
@@ -66,7 +67,7 @@ def restore(
     progress = Progress(quiet=quiet)
     with progress.showing():
         result = run(
-            options.where(repo, cluster, context, kubeconfig),
+            options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             _confirm(progress, yes=yes),
             [options.claim(text) for text in claim],
             at=at,

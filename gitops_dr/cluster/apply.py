@@ -18,12 +18,21 @@ from gitops_dr.model import Body, Resource
 _QUERY = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 
+_ANY_VERSION = "1"
+"""A resourceVersion that no object has, since etcd counts from one before the first is stored."""
+
+
 def create(
-    connection: Connection, resource: Resource, body: Body, *, dry_run: bool = False
+    connection: Connection,
+    resource: Resource,
+    body: Body,
+    *,
+    dry_run: bool = False,
+    manager: str = FIELD_MANAGER,
 ) -> Body:
     """Create an object; returns it as stored. Raises ``ApiError``, with status 409 if it exists."""
     path = collection_path(resource, body["metadata"].get("namespace", ""))
-    query = _query(dry_run=dry_run)
+    query = {**_query(dry_run=dry_run), "fieldManager": manager}
     return _body(connection.json("POST", path, query=query, body=orjson.dumps(body)), path)
 
 
@@ -53,6 +62,24 @@ def apply(connection: Connection, resource: Resource, body: Body) -> Body:
         path,
         query={**_QUERY, "force": "true"},
         body=orjson.dumps(body),
+        content_type="application/apply-patch+yaml",
+    )
+    return _body(answer, path)
+
+
+def apply_new(connection: Connection, resource: Resource, body: Body, *, manager: str) -> Body:
+    """Create an object by server-side apply, as ``manager``: all its fields are that one's.
+
+    An object that is there has another resourceVersion than the one that is sent along, so it is
+    not written to. Raises ``ApiError``, with status 409 if it exists.
+    """
+    metadata = {**body["metadata"], "resourceVersion": _ANY_VERSION}
+    path = object_path(resource, metadata.get("namespace", ""), metadata["name"])
+    answer = connection.json(
+        "PATCH",
+        path,
+        query={**_QUERY, "fieldManager": manager},
+        body=orjson.dumps({**body, "metadata": metadata}),
         content_type="application/apply-patch+yaml",
     )
     return _body(answer, path)

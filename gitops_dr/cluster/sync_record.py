@@ -6,9 +6,12 @@ It cannot be read back from anything else: what left Git since is known only by 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.record import keep, kept
+
+_KEYS: Final = ("commit", "target", "targets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class SyncedTo:
     """Full id."""
     target: str = ""
     """Name of the target; empty for the source itself."""
+    targets: str = ""
+    """Full id of the commit whose ``targets/`` counted, which ``commit`` need not be."""
 
 
 def read_synced(connection: Connection, cluster: str) -> SyncedTo | None:
@@ -32,15 +37,15 @@ def read_synced(connection: Connection, cluster: str) -> SyncedTo | None:
         if error.status == 404:
             return None
         raise
-    commit, target = data.get("commit"), data.get("target", "")
-    if not isinstance(commit, str) or not isinstance(target, str) or not commit:
+    found = [data.get(key, "") for key in _KEYS]
+    if not found[0] or not all(isinstance(value, str) for value in found):
         return None
-    return SyncedTo(commit, target)
+    return SyncedTo(*found)
 
 
 def write_synced(connection: Connection, cluster: str, synced: SyncedTo) -> None:
     """Note it down. Raises ``ApiError``."""
-    data = {"commit": synced.commit, "target": synced.target}
+    data = {key: getattr(synced, key) for key in _KEYS}
     keep(connection, _name(cluster), data, make_namespace=True)
 
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import yamlrocks
 
+from gitops_dr.desired.pod_specs import GroupKind, group_kind
 from gitops_dr.desired.target import DeclaredField, Holds, Mappings
 from gitops_dr.manifests.fieldpath import FieldPath, Wildcard, parse_fieldpath, selected_by
 from gitops_dr.model import Body
 from gitops_dr.resources import shipped
 
-GroupKind = tuple[str, str]
 Change = Callable[[Any], Any]
 """Gives the value that the target has; the very same object where it is no other."""
 
@@ -340,13 +340,6 @@ def _rows() -> Mapping[GroupKind, tuple[Row, ...]]:
 
 
 @cache
-def pod_spec_paths() -> Mapping[GroupKind, FieldPath]:
-    """Where the kinds of Kubernetes itself keep their pod spec."""
-    rows = _document()["podSpecs"]
-    return {group_kind(row["kind"]): parse_fieldpath(row["at"]) for row in rows}
-
-
-@cache
 def _replaced() -> Mapping[GroupKind, str]:
     return {group_kind(row["kind"]): row["mapping"] for row in _document()["replaced"]}
 
@@ -354,9 +347,3 @@ def _replaced() -> Mapping[GroupKind, str]:
 @cache
 def _document() -> Any:
     return yamlrocks.loads(shipped("desired/mappings.yaml").read_bytes())
-
-
-def group_kind(text: str) -> GroupKind:
-    """Read ``Kind[.group]``."""
-    kind, _, group = text.partition(".")
-    return group, kind

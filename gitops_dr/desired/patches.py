@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yamlrocks
 
-from gitops_dr.desired.mappings import GroupKind, group_kind, pod_spec_paths
+from gitops_dr.desired.pod_specs import GroupKind, group_kind, pod_spec_paths
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, format_fieldpath, parse_fieldpath
 from gitops_dr.model import Body
 from gitops_dr.resources import shipped

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from gitops_dr.desired.authored import Authored
+from gitops_dr.desired.outward import NO_HOLD, Hold
 from gitops_dr.manifests.fieldpath import FieldPath
 from gitops_dr.manifests.selector import ObjectSelector
 from gitops_dr.model import MaskedValue, Ref
@@ -102,11 +103,20 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """Whether the target's workloads run."""
+    """How the target is at rest."""
 
-    zero: bool = False
-    """They do not: the rows of ``standby.yaml`` count."""
     kept: tuple[Kept, ...] = ()
+
+
+class Strategy(StrEnum):
+    """What of the repository is at the target before a failover."""
+
+    COLD = "cold"
+    """Nothing: it is only checked that it could be."""
+    WARM = "warm"
+    """Everything, at rest: the rows of ``standby.yaml`` count."""
+    HOT = "hot"
+    """Everything, and it runs, but for what acts outward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,9 @@ class Target:
     mappings: Mappings = field(default_factory=Mappings)
     fields: tuple[DeclaredField, ...] = ()
     namespaces: Namespaces = field(default_factory=Namespaces)
+    strategy: Strategy = Strategy.HOT
+    active: bool = False
+    """It has been failed over to: everything runs there, whatever the strategy says."""
     standby: Standby = field(default_factory=Standby)
     patches: tuple[Patch, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -142,6 +155,18 @@ class Target:
     """Secrets of its own that cannot be opened, and why."""
     version: str = ""
     """Changes whenever anything of the target's folder does."""
+    hold: Hold = NO_HOLD
+    """What acts outward and is held there."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether its workloads wait for a failover."""
+        return self.strategy is Strategy.WARM and not self.active
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of the repository is to be there before a failover."""
+        return self.strategy is Strategy.COLD and not self.active
 
 
 IDENTITY = Target()

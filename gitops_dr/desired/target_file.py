@@ -20,6 +20,7 @@ from gitops_dr.desired.target import (
     Namespaces,
     Patch,
     Standby,
+    Strategy,
     Target,
 )
 from gitops_dr.errors import UsageError
@@ -108,11 +109,8 @@ def _shape() -> tuple[type[BaseModel], dict[str, list[str]]]:
         json6902: list[dict[str, Any]] | None = Field(None, description="A JSON Patch.")
 
     class StandbyShape(Model):
-        """Whether workloads run at the target."""
+        """How a warm target is at rest."""
 
-        replicas: Literal["zero", "keep"] = Field(
-            description="zero: nothing runs until the failover."
-        )
         runs: list[Selected] | None = Field(
             None, alias="except", description="Workloads that run all the same."
         )
@@ -173,6 +171,14 @@ def _shape() -> tuple[type[BaseModel], dict[str, list[str]]]:
         context: str | None = Field(None, min_length=1, description="Kubeconfig context.")
         uid: str | None = Field(
             None, min_length=1, description="UID of its kube-system namespace; no other is written."
+        )
+        strategy: Literal["cold", "warm", "hot"] | None = Field(
+            None,
+            description="What is there before a failover. cold: nothing; warm: everything, at "
+            "rest; hot: everything, and it runs, but for what acts outward (the default).",
+        )
+        active: bool | None = Field(
+            None, description="It has been failed over to; gitops-dr failover writes this."
         )
         namespaces: NamespacesShape | None = None
         mappings: MappingsShape | None = None
@@ -241,6 +247,8 @@ class _Reader:
             namespaces=Namespaces(
                 tuple(spaces.get("include", ("*",))), tuple(spaces.get("exclude", ()))
             ),
+            strategy=Strategy(written.get("strategy", Strategy.HOT)),
+            active=written.get("active", False),
             standby=self._standby(written.get("standby") or {}),
             patches=tuple(
                 self._patch(f"patches[{i}]", one)
@@ -276,7 +284,7 @@ class _Reader:
             for i, one in enumerate(written.get("except", ()))
             for where in [f"standby.except[{i}]"]
         )
-        return Standby(written.get("replicas") == "zero", kept)
+        return Standby(kept)
 
     def _patch(self, where: str, written: Mapping[str, Any]) -> Patch:
         forms = [form for form in Form if form.value in written]

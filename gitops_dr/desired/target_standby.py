@@ -9,8 +9,10 @@ from typing import Any
 
 import yamlrocks
 
-from gitops_dr.desired.mappings import GroupKind, group_kind, pod_spec_paths
+from gitops_dr.desired.outward import with_value
+from gitops_dr.desired.pod_specs import GroupKind, group_kind, pod_spec_paths
 from gitops_dr.manifests.fieldpath import FieldPath, Wildcard, get, parse_fieldpath
+from gitops_dr.manifests.selector import pattern_matches
 from gitops_dr.model import Body, Ref
 from gitops_dr.resources import shipped
 
@@ -28,20 +30,13 @@ class Rest:
     value: Any = None
     of: FieldPath = ()
     """The field that names what the object is about, which must rest for it to; or nothing."""
+    follows: GroupKind | None = None
+    """The kind that sets the field itself in the objects that it controls."""
 
     def rested(self, body: Body) -> Body:
         """The body at rest; the very same where it is so already."""
-        found: Body = _with(body, self.path, self.value)
+        found: Body = with_value(body, self.path, self.value)
         return found
-
-
-def _with(node: Any, path: FieldPath, value: Any) -> Any:
-    if not path:
-        return node if type(node) is type(value) and node == value else value
-    below = node if isinstance(node, dict) else {}
-    step = path[0]
-    changed = _with(below.get(step), path[1:], value)
-    return node if step in below and changed is below[step] else {**below, step: changed}
 
 
 Behind = tuple[str, Mapping[str, str]]
@@ -75,8 +70,11 @@ def _services(node: Any, path: FieldPath) -> Iterator[Ref]:
 
 def runs(ref: Ref, body: Body, behind: Iterable[Behind]) -> bool:
     """Whether a workload runs on a standby, too: the cluster itself needs it."""
-    if ref.namespace in _kept_namespaces():
-        return True
+    return ref.namespace in _kept_namespaces() or _is_kept(ref, body) or serves(ref, body, behind)
+
+
+def serves(ref: Ref, body: Body, behind: Iterable[Behind]) -> bool:
+    """Whether a workload stands behind a Service that the API server itself asks."""
     path = pod_spec_paths().get(ref.group_kind)
     if path is None:
         return False
@@ -85,6 +83,22 @@ def runs(ref: Ref, body: Body, behind: Iterable[Behind]) -> bool:
         namespace == ref.namespace and selector.items() <= labels.items()
         for namespace, selector in behind
     )
+
+
+def backend_kinds() -> tuple[GroupKind, ...]:
+    """The kinds that name Services which the API server itself asks."""
+    return tuple(_backend_paths())
+
+
+def has_claims(ref: Ref, body: Body) -> bool:
+    """Whether a pod, or the pods that a workload makes, have claims."""
+    path = pod_spec_paths().get(ref.group_kind)
+    if path is None:
+        return False
+    if (body.get("spec") or {}).get("volumeClaimTemplates"):
+        return True
+    volumes = get(body, (*path, "volumes"), ()) or ()
+    return any("persistentVolumeClaim" in volume or "ephemeral" in volume for volume in volumes)
 
 
 def about(ref: Ref, body: Body, field: FieldPath) -> Ref:
@@ -104,6 +118,7 @@ def rests() -> Mapping[GroupKind, Rest]:
             path=parse_fieldpath(row["path"]) if "path" in row else (),
             value=row.get("value"),
             of=parse_fieldpath(row["of"]) if "of" in row else (),
+            follows=group_kind(row["follows"]) if "follows" in row else None,
         )
         for row in _document()["rows"]
     }
@@ -111,7 +126,24 @@ def rests() -> Mapping[GroupKind, Rest]:
 
 @cache
 def _kept_namespaces() -> frozenset[str]:
-    return frozenset(row["namespace"] for row in _document()["kept"])
+    return frozenset(row["namespace"] for row in _document()["kept"] if "namespace" in row)
+
+
+def _is_kept(ref: Ref, body: Body) -> bool:
+    """Whether one of its containers is what the cluster's storage needs."""
+    path = pod_spec_paths().get(ref.group_kind)
+    containers = get(body, (*path, "containers"), ()) or () if path else ()
+    names = [str(each.get("image", "")).rpartition("/")[2].partition("@")[0] for each in containers]
+    return any(
+        pattern_matches(pattern, name.partition(":")[0])
+        for pattern in _kept_images()
+        for name in names
+    )
+
+
+@cache
+def _kept_images() -> tuple[str, ...]:
+    return tuple(row["image"] for row in _document()["kept"] if "image" in row)
 
 
 @cache

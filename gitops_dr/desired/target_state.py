@@ -14,10 +14,20 @@ from functools import cache
 
 from gitops_dr.desired.mappings import Renaming, handle
 from gitops_dr.desired.mappings_used import noted, unused
+from gitops_dr.desired.outward import OMITTED, Holder, Outward, is_workload
 from gitops_dr.desired.patches import PatchError, json6902, strategic
 from gitops_dr.desired.target import IDENTITY, Form, Namespaces, Patch, Target
 from gitops_dr.desired.target_file import FILE, TARGETS
-from gitops_dr.desired.target_standby import Behind, Bodies, Rest, about, backends, rests, runs
+from gitops_dr.desired.target_standby import (
+    Behind,
+    Bodies,
+    Rest,
+    about,
+    backends,
+    rests,
+    runs,
+    serves,
+)
 from gitops_dr.desired.target_values import filled, with_encoded
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.selector import pattern_matches
@@ -28,6 +38,9 @@ _NAMESPACE = ("", "Namespace")
 OWN = "target-mappings"
 """The rule of what is left out because the target has another in its place. Whether it has one of
 the source's name besides is its own affair, and no drift."""
+
+STANDBY = "target-standby"
+"""The rule of what a standby has no use for."""
 
 OF_EACH = "target-secrets"
 """The rule of Secrets of which each cluster has one of its own; the target's is not in Git."""
@@ -46,12 +59,15 @@ class Rewriter:
         self._spaces = mappings.namespaces
         self._has_all = target.namespaces == Namespaces()
         self._renaming = Renaming(mappings, target.fields)
-        self._rests = rests() if target.standby.zero else {}
+        self._rests = rests() if target.at_rest else {}
+        self._holder = Holder(target.hold)
         self._filled: dict[tuple[str, bool], Patch] = {}
         self.behind: tuple[Behind, ...] = ()
         """What stands behind the Services that the API server asks: it runs on a standby, too."""
         self.resting: set[Ref] = set()
         """The source's workloads that rest at the target."""
+        self.held: dict[Ref, Outward] = {}
+        """The target's objects that are held, each by its row."""
         self.matched: set[str] = set()
         """Places of the patches that were about some object, so far."""
 
@@ -83,6 +99,7 @@ class Rewriter:
         return (
             self.ref(ref) != ref
             or ref.group_kind in self._rests
+            or self._holder.touches(ref)
             or self._renaming.touches(ref.group_kind)
             or any(patch.selector.names(ref) for patch in self.target.patches)
         )
@@ -94,14 +111,36 @@ class Rewriter:
             return None
         if row.of and about(ref, body, row.of) not in self.resting:
             return None
+        return None if self._is_kept(ref, body) else row
+
+    def hold(self, ref: Ref, body: Body) -> Outward | None:
+        """The row by which an object that acts outward is held; None if it is not."""
+        row = self._holder.row(ref, body, self._serves)
+        return None if row is None or self._is_kept(ref, body) else row
+
+    def note_held(self, ref: Ref, row: Outward, source: tuple[Ref, Body], held: Body) -> None:
+        """Keep in mind that an object of the source is held at the target, where it is ``ref``."""
+        name, body = source
+        # Git may hold it itself; and a patch has the last word, and may let it go.
+        if row.omit or row.waits or (row.is_held(held) and not row.is_held(body)):
+            self._holder.held.add(name)
+            self.held[ref] = row
+
+    def _serves(self, ref: Ref, body: Body) -> bool:
+        return serves(ref, body, self.behind)
+
+    def holds_workloads(self, refs: Iterable[Ref]) -> bool:
+        """Whether some of these objects of the source may be workloads that are held."""
+        return any(is_workload(ref.group_kind) and self._holder.touches(ref) for ref in refs)
+
+    def _is_kept(self, ref: Ref, body: Body) -> bool:
         labels = _labels(body)
-        kept = any(each.selector.matches(ref, labels) for each in self.target.standby.kept)
-        return None if kept else row
+        return any(each.selector.matches(ref, labels) for each in self.target.standby.kept)
 
     def is_about_another(self, ref: Ref) -> bool:
         """Whether it rests only where another object does, which must be looked at before."""
         row = self._rests.get(ref.group_kind)
-        return row is not None and bool(row.of)
+        return bool(row is not None and row.of) or self._holder.is_about_another(ref)
 
     def steps(self, ref: Ref, body: Body) -> Iterator[tuple[str, Body]]:
         """The object after each thing that changes it, with the reason.
@@ -122,6 +161,10 @@ class Rewriter:
             if rested is not now:
                 now = rested
                 yield f"standby: {row.because}", now
+        outward = self.hold(ref, body)
+        if outward is not None and (held := outward.held(now)) is not now:
+            now = held
+            yield f"held: {outward.because}", now
         for patch in self.target.patches:
             if patch.selector.matches(ref, labels):
                 self.matched.add(patch.place)
@@ -240,6 +283,14 @@ def rewriter_of_source() -> Rewriter:
     return Rewriter(IDENTITY)
 
 
+def _not_made(ref: Ref, row: Rest | None, outward: Outward | None) -> Omission | None:
+    if row is not None and row.omit:
+        return Omission(ref, STANDBY, row.because)
+    if outward is not None and outward.omit:
+        return Omission(ref, OMITTED, outward.because)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """A State as a target should have it."""
@@ -273,33 +324,41 @@ def rewritten(
             left_out.add(omission)
         elif (new := rewriter.ref(ref)) is not None:
             renamed[ref] = new
-    if rewriter.target.standby.zero:
+    touched = sorted(filter(rewriter.touches, renamed), key=rewriter.is_about_another)
+    if rewriter.target.at_rest or rewriter.holds_workloads(touched):
         rewriter.behind = backends(renamed, bodies)
     changed: dict[Ref, str] = {}
-    touched = sorted(filter(rewriter.touches, renamed), key=rewriter.is_about_another)
     for ref, body in bodies(touched):
-        row = rewriter.rest(ref, body)
+        row, outward = rewriter.rest(ref, body), rewriter.hold(ref, body)
+        made = rewriter.rewrite(ref, body)
         if row is not None:
             rewriter.resting.add(ref)
-        if row is not None and row.omit:
-            left_out.add(Omission(renamed.pop(ref), "target-standby", row.because))
+        if outward is not None:
+            rewriter.note_held(renamed[ref], outward, (ref, body), made)
+        if omission := _not_made(renamed[ref], row, outward):
+            left_out.add(omission)
+            del renamed[ref]
             continue
-        made = rewriter.rewrite(ref, body)
         if made is not body:
             changed[ref] = fingerprint(renamed[ref], made)
-    entries: dict[Ref, Entry] = {}
-    sources: dict[Ref, Ref] = {}
-    for ref, new in renamed.items():
-        if new in entries:
-            raise UsageError(
-                f"{new}: two objects of the source would be it at target {rewriter.target.name}",
-                hint="map no two namespaces to one",
-            )
-        entry = state.entries[ref]
-        entries[new] = replace(entry, fingerprint=changed[ref]) if ref in changed else entry
-        if ref in changed:
-            sources[new] = ref
+    entries = _moved(state, renamed, changed, rewriter.target.name)
+    sources = {renamed[ref]: ref for ref in changed}
     omissions = tuple(sorted(left_out))
     gaps = tuple(gap for gap in state.gaps if gap.ref.name == ANY or rewriter.ref(gap.ref))
     wanted = replace(state, entries=entries, gaps=gaps)
     return Rewritten(wanted, sources, omissions)
+
+
+def _moved(
+    state: State, renamed: Mapping[Ref, Ref], changed: Mapping[Ref, str], target: str
+) -> dict[Ref, Entry]:
+    entries: dict[Ref, Entry] = {}
+    for ref, new in renamed.items():
+        if new in entries:
+            raise UsageError(
+                f"{new}: two objects of the source would be it at target {target}",
+                hint="map no two namespaces to one",
+            )
+        entry = state.entries[ref]
+        entries[new] = replace(entry, fingerprint=changed[ref]) if ref in changed else entry
+    return entries

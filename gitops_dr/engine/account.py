@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from gitops_dr.desired.managers import MANAGERS, Holder, write_managers
 from gitops_dr.desired.pending import PENDING, Held, write_pending
 from gitops_dr.desired.recovery import (
     COVERAGE,
@@ -51,12 +52,34 @@ def account(sides: Sides, changes: Collection[Change]) -> dict[str, bytes | None
         files[COVERAGE] = write_coverage(_counted(tree.coverage, observation, changes))
     if IMAGES in tree.files:
         files[IMAGES] = _images(tree.images(), observation, changes)
+    if MANAGERS in tree.files:
+        files[MANAGERS] = write_managers(_held_by(sides, changes))
     if sides.base is not None:
         files[PENDING] = write_pending(_held(sides, changes))
     return {
         path: data
         for path, data in files.items()
         if tree.files.get(path) != (None if data is None else tree.repo.blob_id(data))
+    }
+
+
+def _held_by(sides: Sides, changes: Collection[Change]) -> dict[Ref, Holder]:
+    observation, known = sides.observation, sides.recorded.tree.managers()
+    for change in changes:
+        known.pop(change.ref, None)
+        holder = observation.holders.get(change.ref)
+        if change.after is not None and holder is not None:
+            known[change.ref] = holder
+    return known
+
+
+def holders_after(sides: Sides, in_git: Collection[Ref]) -> dict[Ref, Holder]:
+    """Who applied the objects that Git has in the end; of what is not seen now, who did before."""
+    observation = sides.observation
+    return {
+        ref: holder
+        for ref, holder in {**sides.recorded.tree.managers(), **observation.holders}.items()
+        if ref in in_git and (ref in observation.holders or ref not in observation.state.entries)
     }
 
 

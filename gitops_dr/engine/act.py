@@ -8,15 +8,19 @@ from dataclasses import dataclass
 
 from gitops_dr.cluster.apply import apply, create, get, merge, patch
 from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError, Connection
+from gitops_dr.desired.managers import Holder
 from gitops_dr.drift.patch import json_patch
 from gitops_dr.engine.aims import Aim, Aimed, whole
 from gitops_dr.engine.claims import delete_unbound
+from gitops_dr.engine.handover import create_for
 from gitops_dr.engine.importing import revive
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
-from gitops_dr.engine.refusals import is_going, perhaps_done, too_early
+from gitops_dr.engine.refusals import is_going, perhaps_done, too_early, unserved
+from gitops_dr.engine.replacement import replace_object
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import SECRET, Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
+from gitops_dr.planning.conflicts import TAKE
 from gitops_dr.readiness import readiness
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.completion import held
@@ -50,6 +54,8 @@ class Act:
     """It was made without an owner that was not there yet."""
     perhaps_done: bool = False
     """The answer does not tell whether it was made: look before the next attempt."""
+    unserved: bool = False
+    """Its kind is not served yet."""
 
 
 def act(
@@ -60,17 +66,18 @@ def act(
     find_uid: FindUid,
     *,
     aim: Aim = whole,
+    holder: Holder | None = None,
     look_first: bool = False,
     dry_run: bool = False,
 ) -> Act:
-    """Create the step's object, or find that it is there already and equal; or configure it.
+    """Create the step's object, or find that it is there and equal; or configure or replace it.
 
     Creating, an object that is there and differs is left as it is, and the step has failed.
-    Configuring puts Git's values back by a patch of just the fields that differ and that ``aim``
-    means, or takes a claim's note of an empty volume off. A claim is made whether or not its volume
-    can be freed for it: the reason of the outcome says that it could not. ``look_first``: an
-    earlier attempt may have made it. ``dry_run``: only of a step that configures, which then is all
-    done but for the writing.
+    Replacing deletes the one that is there first. Configuring puts Git's values back by a patch of
+    just the fields that differ and that ``aim`` means, or takes a claim's note of an empty volume
+    off. A claim is made whether or not its volume can be freed for it: the reason of the outcome
+    says that it could not. ``look_first``: an earlier attempt may have made it. ``dry_run``: only
+    of a step that configures, which then is all done but for the writing.
     """
     started = time.monotonic()
 
@@ -81,23 +88,40 @@ def act(
         if step.empty_volume is EmptyVolume.ACCEPTED:
             stored = merge(connection, resource, note_taken_off(step.ref))
             return Act(outcome(Result.DONE), stored)
-        if step.action is Action.CREATE:
+        if step.action in (Action.CREATE, Action.REPLACE):
             body = held(step.ref, body)
         wanted = with_owners(body, step.ref, find_uid)
         ownerless = owners_of(wanted) < owners_of(body)
         if step.action is Action.CONFIGURE:
-            result, stored = _configure(
+            result, stored, conflicts = _configure(
                 connection, step.ref, resource, body, wanted, aim=aim, dry_run=dry_run
             )
+            if conflicts and not dry_run:
+                reason = f"left alone: {', '.join(conflicts)}; {TAKE}"
+                return Act(outcome(Result.FAILED, reason), stored)
             return Act(outcome(result), stored)
-        made = _made_before(connection, step.ref, resource) if look_first else None
+        if step.action is Action.REPLACE:
+            done = replace_object(
+                connection,
+                step.ref,
+                resource,
+                lambda live: same(step.ref, live, wanted, resource),
+                lambda: _make(connection, step, resource, wanted, holder)[0],
+            )
+            return Act(
+                outcome(done.result, _without_values(step.ref, body, done.reason)),
+                done.stored,
+                too_early=done.again,
+                ownerless=ownerless,
+                perhaps_done=done.perhaps_done,
+            )
+        made = _made_before(connection, step.ref, resource, holder) if look_first else None
         try:
-            noted = step.empty_volume is EmptyVolume.NOTED
-            stored = made or create(connection, resource, with_note(wanted) if noted else wanted)
+            stored, told = (made, "") if made else _make(connection, step, resource, wanted, holder)
             if lost := source_lost(wanted, stored):
                 left = delete_unbound(connection, stored)
                 return Act(outcome(Result.FAILED, "; ".join(filter(None, [lost, left]))))
-            note = _free_released_volume(connection, step.ref, stored)
+            note = told or _free_released_volume(connection, step.ref, stored)
             return Act(outcome(Result.DONE, note), stored, ownerless=ownerless)
         except ApiError as error:
             if error.status != 409 or error.reason != "AlreadyExists" or too_early(error):
@@ -113,12 +137,28 @@ def act(
             note = _free_released_volume(connection, step.ref, live)
             return Act(outcome(Result.PRESENT, note), live, ownerless=ownerless)
     except ApiError as error:
+        said = _said(connection, step.ref, resource, body, error)
+        # The plan may have known that it would be refused, and why it is not done in another way.
+        told = f"{said} ({step.reason})" if step.reason and error.status == 422 else said
         return Act(
-            outcome(Result.FAILED, _said(connection, step.ref, resource, body, error)),
+            outcome(Result.FAILED, told),
             too_early=too_early(error),
             perhaps_done=perhaps_done(error),
+            unserved=unserved(error),
         )
     return Act(outcome(Result.FAILED, "exists and differs; left untouched"), live)
+
+
+def _make(
+    connection: Connection, step: Step, resource: Resource, wanted: Body, holder: Holder | None
+) -> tuple[Body, str]:
+    """Create an object, in its holder's name if it has one; as stored, and what is to be said."""
+    if step.empty_volume is EmptyVolume.NOTED:
+        # The note is ours, and nobody else's to take off.
+        return create(connection, resource, with_note(wanted)), ""
+    if holder is None:
+        return create(connection, resource, wanted), ""
+    return create_for(connection, step.ref, resource, wanted, holder)
 
 
 def _said(connection: Connection, ref: Ref, resource: Resource, body: Body, error: ApiError) -> str:
@@ -126,6 +166,10 @@ def _said(connection: Connection, ref: Ref, resource: Resource, body: Body, erro
     said = error.message
     if is_going(error):
         said = _why_it_stays(connection, ref, resource) or said
+    return _without_values(ref, body, said)
+
+
+def _without_values(ref: Ref, body: Body, said: str) -> str:
     # A webhook may quote what it refuses.
     return without_values_of(body, said) if ref.group_kind == SECRET else said
 
@@ -140,11 +184,13 @@ def _why_it_stays(connection: Connection, ref: Ref, resource: Resource) -> str:
     return readiness(typed).reason if live["metadata"].get("deletionTimestamp") else ""
 
 
-def _made_before(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
+def _made_before(
+    connection: Connection, ref: Ref, resource: Resource, holder: Holder | None
+) -> Body | None:
     """The object, if it is the one that an earlier attempt of ours has made.
 
-    It was not there when the plan was made, so it is ours if we have written to it; what somebody
-    has changed since, the comparison at the end tells.
+    It was not there when the plan was made, so it is ours if we have written to it, in our name or
+    its holder's; what somebody has changed since, the comparison at the end tells.
     """
     try:
         live = get(connection, resource, ref.namespace, ref.name)
@@ -154,7 +200,8 @@ def _made_before(connection: Connection, ref: Ref, resource: Resource) -> Body |
         raise
     metadata = live["metadata"]
     managers = {each.get("manager") for each in metadata.get("managedFields") or ()}
-    is_ours = FIELD_MANAGER in managers and not metadata.get("deletionTimestamp")
+    names = {FIELD_MANAGER} | ({holder.manager} if holder else set())
+    is_ours = names & managers and not metadata.get("deletionTimestamp")
     return live if is_ours else None
 
 
@@ -167,8 +214,11 @@ def _configure(
     *,
     aim: Aim,
     dry_run: bool,
-) -> tuple[Result, Body]:
-    """Write the fields that differ; once more if somebody wrote to the object meanwhile."""
+) -> tuple[Result, Body, tuple[str, ...]]:
+    """Write the fields that differ; once more if somebody wrote to the object meanwhile.
+
+    Also gives the fields that were left alone since they are somebody else's.
+    """
     result = Result.PRESENT
     for attempt in range(_ATTEMPTS):
         live = get(connection, resource, ref.namespace, ref.name)
@@ -180,21 +230,23 @@ def _configure(
                 aimed = aim(ref, resource, body, live)
         owners = wanted["metadata"].get("ownerReferences")
         if aimed is None:
-            aimed = Aimed(cleaned(ref, live, body, resource), body)
+            aimed = Aimed(_with_zero(live, cleaned(ref, live, body, resource)), body)
         elif not _owners_are_meant(aimed):
             owners = None
         operations = json_patch(live, without_owners(aimed.seen), without_owners(aimed.wanted))
         if owners and owners != live["metadata"].get("ownerReferences"):
             operations.append({"op": "add", "path": "/metadata/ownerReferences", "value": owners})
         if len(operations) == 1:
-            return result, live
+            return result, live, aimed.conflicts
         try:
             place = (resource, ref.namespace, ref.name)
-            return Result.DONE, patch(connection, *place, operations, dry_run=dry_run)
+            stored = patch(connection, *place, operations, dry_run=dry_run)
         except ApiError as error:
             if attempt == _ATTEMPTS - 1 or not _has_moved(connection, ref, resource, live, error):
                 raise
             time.sleep(min(_PAUSE * 2**attempt, 0.5))
+        else:
+            return Result.DONE, stored, aimed.conflicts
     raise AssertionError("the loop returns or raises")
 
 
@@ -230,6 +282,17 @@ def _has_moved(
         # What was said of the patch tells more than this.
         return False
     return bool(now["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"])
+
+
+def _with_zero(live: Body, seen: Body) -> Body:
+    """What was seen, with the replicas of a workload that is held at zero.
+
+    No autoscaler takes one up again that has none, so its replicas are nobody's decision.
+    https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation
+    """
+    if (live.get("spec") or {}).get("replicas") == 0:
+        seen["spec"]["replicas"] = 0
+    return seen
 
 
 def cleaned(ref: Ref, live: Body, wanted: Body, resource: Resource) -> Body:

@@ -5,16 +5,19 @@ An object is judged anew just before it is written, by the same comparison that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 from gitops_dr.cluster.connect import Connection
+from gitops_dr.drift.appliers import whose
+from gitops_dr.drift.attribute import attributed, trusted_managers
 from gitops_dr.drift.settle import settled
 from gitops_dr.drift.undo import flipped, undone
 from gitops_dr.engine.difference import Examined
 from gitops_dr.engine.explain import Explainer
-from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.model import Body, Difference, FieldChange, Presence, Ref, Resource
 from gitops_dr.rules.clean import rules_for
 from gitops_dr.rules.relations import RelationFacts, apply_autoscaler
 
@@ -30,6 +33,8 @@ class Aimed:
     applied: Body | None = None
     """What is to be applied by server-side apply before what then still differs is patched; None
     where a patch does it all."""
+    conflicts: tuple[str, ...] = ()
+    """Fields that differ and are left alone, each with whom it belongs to."""
 
 
 Aim = Callable[[Ref, Resource, Body, Body], Aimed | None]
@@ -52,11 +57,13 @@ class Aims:
         trusted: Collection[str] = (),
         only: Mapping[Ref, Collection[str]] | None = None,
         exported: bool = True,
+        yielding: bool = False,
     ) -> None:
         """``only``: paths of the fields that are meant, by object; None means all that differ.
 
         ``exported``: it is also about objects that were exported, not only those that people wrote.
         ``trusted``: field managers whose additions to what people wrote do not count.
+        ``yielding``: of what people wrote, fields that somebody else applies are left alone.
         """
         self._explainer = Explainer(
             connection,
@@ -67,6 +74,8 @@ class Aims:
         )
         self._only = only
         self._exported = exported
+        self._trusted = trusted_managers() | frozenset(trusted)
+        self._yielding = yielding
 
     def __call__(self, ref: Ref, resource: Resource, git: Body, live: Body) -> Aimed | None:
         """Judge one object; called from several threads."""
@@ -79,13 +88,25 @@ class Aims:
         if is_autoscaled(ref):
             apply_autoscaler(ref, seen, RelationFacts(autoscaled={ref}))
         judge, meaning = self._explainer.judge(ref, git)
-        found = judge(live["metadata"].get("managedFields"), seen)
+        managed = live["metadata"].get("managedFields")
+        found = judge(managed, seen)
         meant = self._only.get(ref, ()) if self._only is not None else None
         chosen = [c for c in found.changes if meant is None or c.path in meant]
+        theirs = self._theirs(ref, chosen, managed, seen) if written and self._yielding else {}
+        chosen = [change for change in chosen if change.path not in theirs]
         applied = None
         if written and any(change.op != "add" for change in chosen):
             ours = settled(ref, git, seen, meaning, is_autoscaled=is_autoscaled)
             # What is not meant is said as it is; what only the cluster has, applying leaves alone.
             others = (c for c in found.changes if c not in chosen and c.op != "add")
             applied = undone(ours, map(flipped, others), seen, meaning)
-        return Aimed(seen, undone(seen, chosen, found.wanted, meaning), applied)
+        wanted = undone(seen, chosen, found.wanted, meaning)
+        return Aimed(seen, wanted, applied, tuple(theirs.values()))
+
+    def _theirs(
+        self, ref: Ref, chosen: Iterable[FieldChange], managed: Any, seen: Body
+    ) -> dict[str, str]:
+        """Of the changes those that somebody else would undo: the path, and whose it is."""
+        difference = Difference(ref, Presence.MODIFIED, "", tuple(chosen))
+        named = attributed(difference, managed, seen, trusted=self._trusted).changes
+        return {c.path: told for c in named if (told := whose(c.path, c.managers))}

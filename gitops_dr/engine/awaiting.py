@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from gitops_dr.model import Outcome, Ref, Result
-from gitops_dr.readiness import Readiness
+from gitops_dr.readiness import Readiness, timeout_of
 
 SILENCE = 10.0
 """Seconds after which nobody waits any more for the first word of a custom resource."""
@@ -28,11 +28,13 @@ class Awaiting:
     """
 
     timeout: float
-    """Seconds that an object may take to become ready."""
+    """Seconds that an object may take to become ready, where its kind has no time of its own."""
     _last: dict[Ref, Readiness] = field(default_factory=dict)
     _written: dict[Ref, float] = field(default_factory=dict)
     _open: dict[Ref, None] = field(default_factory=dict)
     """Those that somebody may wait for, in the order in which they were written."""
+    _settling: dict[Ref, float] = field(default_factory=dict)
+    """Those that are ready, and when they can be relied on."""
     _silent: dict[Ref, None] = field(default_factory=dict)
     """Those that report nothing so far, whether anybody waits for them or not."""
     _doubtful: dict[Ref, str] = field(default_factory=dict)
@@ -58,9 +60,13 @@ class Awaiting:
         self._hear(ref, last, now)
         if not (last.ready and last.observable):
             self._open[ref] = None
+        self._let_settle(ref, last, now)
 
     def seen(self, ref: Ref, found: Readiness, now: float) -> bool:
-        """Take in what a watch has seen; returns whether it is now ready and was waited for."""
+        """Take in what a watch has seen.
+
+        Returns whether it was waited for, and whoever needs it may now go on.
+        """
         was = self._last.get(ref)
         self._last[ref] = found
         if was is not None and was != found:
@@ -69,7 +75,11 @@ class Awaiting:
         if found.ready and found.observable:
             waited_for = ref in self._open
             self._open.pop(ref, None)
-            return waited_for
+            if waited_for:
+                self._let_settle(ref, found, now)
+            return waited_for and ref not in self._settling
+        if found.usable:
+            return ref in self._open and not (was and was.usable)
         if not found.ready and ref in self._given_up and was is not None and not was.observable:
             # It has a controller after all, and that one says what is lacking.
             self._given_up.discard(ref)
@@ -85,7 +95,19 @@ class Awaiting:
 
     def waits(self, ref: Ref) -> bool:
         """Whether a step that needs the object ready still has to wait."""
-        return ref in self._open
+        return ref in self._settling or (ref in self._open and not self._last[ref].usable)
+
+    def settled(self, now: float) -> list[Ref]:
+        """Those that can be relied on from now on."""
+        done = [ref for ref, due in self._settling.items() if due <= now]
+        for ref in done:
+            del self._settling[ref]
+        return done
+
+    def unsure(self, ref: Ref) -> str:
+        """Why nobody knows an object to be ready; empty if it is, or if its kind always is."""
+        last = self._last.get(ref)
+        return last.reason if last and not (last.ready and last.observable) else ""
 
     def lacks(self, ref: Ref) -> str:
         """What an object lacks that nobody waits for any more; empty if nothing says so."""
@@ -137,9 +159,15 @@ class Awaiting:
         elif ref in self._written:
             self._silent[ref] = None
 
+    def _let_settle(self, ref: Ref, found: Readiness, now: float) -> None:
+        if found.ready and found.settles:
+            self._settling[ref] = now + found.settles
+
     def _is_late(self, ref: Ref, now: float) -> bool:
         last = self._last[ref]
-        limit = self.timeout if last.observable else min(SILENCE, self.timeout)
+        limit = timeout_of(ref.group_kind, self.timeout)
+        if not last.observable:
+            limit = min(SILENCE, self.timeout)
         if ref in self._doubtful:
             limit = min(limit, DOUBT)
         late = now - self._written[ref] > limit

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
+from gitops_dr.checks.findings import blockers
 from gitops_dr.cluster.apply import late_binding_classes
 from gitops_dr.cluster.discover import silence
 from gitops_dr.engine.difference import Examined, examine
@@ -15,7 +17,7 @@ from gitops_dr.engine.execute import execute
 from gitops_dr.engine.prepare import Prepared
 from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Waiting, silent
-from gitops_dr.model import SECRET, Gap, Ref, Result
+from gitops_dr.model import SECRET, Difference, Gap, Ref, Result
 from gitops_dr.planning.selection import Intent
 from gitops_dr.results import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back
@@ -27,6 +29,14 @@ _ASK_AGAIN = 2.0
 _API_SERVICE = ("apiregistration.k8s.io", "APIService")
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of a plan, and the comparison that tells."""
+
+    rebuilt: Rebuilt
+    after: Examined
+
+
 def carry_out(
     prepared: Prepared,
     intent: Intent,
@@ -35,12 +45,28 @@ def carry_out(
     also: Callable[[], object] = lambda: None,
     emit: Emit = silent,
 ) -> Rebuilt:
+    """Carry out the steps of a plan and compare again; what acts outward stays held.
+
+    As :func:`carry`.
+    """
+    return carry(prepared, intent, timeout=timeout, also=also, emit=emit).rebuilt
+
+
+def carry(
+    prepared: Prepared,
+    intent: Intent,
+    *,
+    timeout: float = 300.0,
+    also: Callable[[], object] = lambda: None,
+    emit: Emit = silent,
+) -> Carried:
     """Carry out the steps of a plan and compare again.
 
     ``timeout``: seconds that an object may take to become ready, and an operator to make what it
     had made in the source. ``also`` is called between the two.
     """
     planned = prepared.planned
+    holders = prepared.holders() if intent.hand_over else {}
     outcomes = execute(
         prepared.connection,
         planned.plan,
@@ -48,6 +74,8 @@ def carry_out(
         prepared.resources,
         late_binding=late_binding_classes(prepared.connection),
         aim=prepared.aim,
+        holders=holders,
+        unawaited=prepared.examined.recorded.rewriter.held.keys(),
         timeout=timeout,
         emit=emit,
     )
@@ -59,20 +87,37 @@ def carry_out(
     }
     after, dead = _examine_until_generated(prepared, intent, timeout, emit, passing)
     gaps = dict.fromkeys([*planned.gaps, *after.observation.state.gaps, *dead])
+    held, differences = left_over(prepared, intent, after)
+    rebuilt = Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)
+    return Carried(rebuilt, after)
+
+
+def left_over(
+    prepared: Prepared, intent: Intent, after: Examined
+) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+    """What came back held so that it does not run twice; and what differs else, of what is meant.
+
+    What a rule leaves alone is neither.
+    """
     held = tuple(d for d in after.differences if is_held_back(d))
-    left_alone = {d.ref for d in held} | {omission.ref for omission in planned.plan.omissions}
+    omissions = prepared.planned.plan.omissions
+    left_alone = {d.ref for d in held} | {omission.ref for omission in omissions}
     differences = tuple(
         difference
         for difference in after.differences
         if difference.ref not in left_alone
         and (not intent.selection or difference.ref in prepared.chosen)
     )
-    return Rebuilt(planned, outcomes, differences, after.equal, tuple(gaps), held)
+    return held, differences
 
 
 def refuse_what_is_blocked(planned: Planned) -> None:
-    """Raise ``RefusedError`` for claims without data and Secrets that stay closed."""
+    """Raise ``RefusedError`` for claims without data, Secrets that stay closed, other blockers."""
     if not planned.blocked:
+        for found in blockers(planned.checks):
+            raise RefusedError(
+                f"{found.about}: {found.reason}; nothing was written", hint=found.remedy
+            )
         return
     sealed = [gap for gap in planned.blocked if gap.ref.group_kind == SECRET]
     if sealed:
@@ -109,6 +154,8 @@ def _examine_until_generated(
     source = tree.coverage.generated if tree.coverage else {}
     renamed = prepared.examined.recorded.rewriter.ref
     recorded = {ref: kinds for owner, kinds in source.items() if (ref := renamed(owner))}
+    # Nothing works on what is held.
+    held = prepared.examined.recorded.rewriter.held
     deadline = time.monotonic() + timeout
     while True:
         after = examine(
@@ -123,7 +170,7 @@ def _examine_until_generated(
         lacking = [
             (owner, kind)
             for owner, kind in not_generated(recorded, observation.state, observation.generated)
-            if not intent.selection or owner in prepared.chosen
+            if owner not in held and (not intent.selection or owner in prepared.chosen)
         ]
         still_silent = any(gap in passing for gap in observation.state.gaps)
         if not (lacking or still_silent) or time.monotonic() > deadline:

@@ -23,6 +23,7 @@ from gitops_dr.engine.explain import Explainer
 from gitops_dr.engine.observe import Observation, observe
 from gitops_dr.engine.recorded import Recorded, Tree, read_state
 from gitops_dr.engine.remembered import read_remembered
+from gitops_dr.engine.serving import with_served_versions
 from gitops_dr.engine.targeted import targeted
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.parse import parse
@@ -62,6 +63,7 @@ def examine(
     rendering: Rendering = NOTHING,
     trusted: Collection[str] = (),
     server: bool = False,
+    holders: bool = False,
     emit: Emit = silent,
 ) -> Examined:
     """Observe the cluster and say how it differs from what the tree wants for the target.
@@ -73,7 +75,7 @@ def examine(
     Raises ``ClusterError`` and ``RepositoryError`` as its parts do.
     """
     wanted = replace(rendering, manifests=(*rendering.manifests, *target.manifests))
-    observation = look(connection, identity, tree, rendering=wanted, emit=emit)
+    observation = look(connection, identity, tree, rendering=wanted, holders=holders, emit=emit)
     return held_against(
         connection,
         observation,
@@ -92,11 +94,13 @@ def look(
     tree: Tree,
     *others: Tree,
     rendering: Rendering = NOTHING,
+    holders: bool = False,
     emit: Emit = silent,
 ) -> Observation:
     """Observe the cluster as far as must be known to hold it against each of the trees.
 
-    Kinds are read in the versions of the first one, which ``rendering`` adds to.
+    Kinds are read in the versions of the first one, which ``rendering`` adds to. ``holders``: tell
+    who applied each object.
     """
     coverage = tree.coverage
     known = set(tree.files.items())
@@ -117,6 +121,7 @@ def look(
         versions={**rendering.versions, **(coverage.versions if coverage else {})},
         recorded=recorded,
         authors=True,
+        holders=holders,
         keep=rendering.names(),
         remembered=read_remembered(tree.repo, tree.prefix),
         secrets=tree.sealing if tree.sealing.is_wanted else None,
@@ -141,6 +146,7 @@ def held_against(
     recorded = read_state(tree, observation.state)
     recorded, hooks = with_rendered(recorded, observation, rendering)
     recorded, not_there = targeted(recorded, target, observation.resources)
+    recorded = with_served_versions(connection, recorded, observation.resources)
     recorded, unseen = without_unseen(recorded, observation)
     observation = keep_recorded_scale(observation, recorded)
     wanted = recorded.state

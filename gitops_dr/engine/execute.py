@@ -11,23 +11,25 @@ import heapq
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from gitops_dr.cluster.apply import get
 from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
+from gitops_dr.desired.managers import Holder
 from gitops_dr.engine.act import Act, act
 from gitops_dr.engine.aims import Aim, whole
 from gitops_dr.engine.awaiting import Awaiting
 from gitops_dr.engine.claims import with_words
 from gitops_dr.engine.owners import relink
 from gitops_dr.engine.refusals import too_early
+from gitops_dr.engine.staging import Stages
 from gitops_dr.engine.unready import with_causes
 from gitops_dr.engine.watchers import Seen, look, start_watchers
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
 from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
-from gitops_dr.planning.tiers import stage
 from gitops_dr.readiness import Readiness, awaited, readiness
 
 LoadBodies = Callable[[Iterable[Ref]], Iterator[tuple[Ref, Body]]]
@@ -81,6 +83,8 @@ def execute(
     *,
     late_binding: Callable[[Body], bool] = lambda _claim: False,
     aim: Aim = whole,
+    holders: Mapping[Ref, Holder] = MappingProxyType({}),
+    unawaited: Container[Ref] = (),
     timeout: float = 300.0,
     emit: Emit = silent,
 ) -> tuple[Outcome, ...]:
@@ -88,7 +92,9 @@ def execute(
 
     ``load`` reads bodies from Git; ``resources`` says how the target serves each kind;
     ``late_binding`` tells a claim that binds only when its pod exists; ``aim`` what of an object
-    that is there is to be changed. An object that is not ready ``timeout`` seconds after it was
+    that is there is to be changed; ``holders`` in whose name what is missing is made, where it is
+    not ours; ``unawaited`` what nobody works on yet, so that it is done when
+    it is there. An object that is not ready ``timeout`` seconds after it was
     written is unready; steps that only wait for its readiness then go on. What reports nothing is
     unobservable; who needs it waits ``awaiting.SILENCE`` seconds.
     One failed step never stops those that do not need it. Returns the outcomes in the plan's
@@ -104,6 +110,8 @@ def execute(
         resources=resources,
         late_binding=late_binding,
         aim=aim,
+        holders=holders,
+        unawaited=unawaited,
         timeout=timeout,
         emit=emit,
     )
@@ -124,6 +132,8 @@ class _Run:
         resources: Mapping[tuple[str, str], Resource],
         late_binding: Callable[[Body], bool],
         aim: Aim,
+        holders: Mapping[Ref, Holder],
+        unawaited: Container[Ref],
         timeout: float,
         emit: Emit,
     ) -> None:
@@ -133,6 +143,8 @@ class _Run:
         self._resources = resources
         self._late_binding = late_binding
         self._aim = aim
+        self._holders = holders
+        self._unawaited = unawaited
         self._timeout = timeout
         self._emit = emit
         self._inbox: queue.SimpleQueue[_Acted | Seen] = queue.SimpleQueue()
@@ -150,11 +162,7 @@ class _Run:
         self._ownerless: list[Ref] = []
         self._in_flight = 0
         self._looked_for_late_ones = 0.0
-        self._left_in_stage: dict[int, int] = {}
-        self._held_for_stage: dict[int, list[Ref]] = {}
-        for step in steps:
-            at = stage(step.ref.group_kind)
-            self._left_in_stage[at] = self._left_in_stage.get(at, 0) + 1
+        self._stages = Stages.of(step.ref for step in steps)
 
     def to_the_end(self) -> tuple[Outcome, ...]:
         watchers = self._start_watching()
@@ -195,10 +203,7 @@ class _Run:
             self._make_startable(step.ref)
 
     def _make_startable(self, ref: Ref) -> None:
-        at = stage(ref.group_kind)
-        if any(left for earlier, left in self._left_in_stage.items() if earlier < at):
-            self._held_for_stage.setdefault(at, []).append(ref)
-        else:
+        if self._stages.may_start(ref):
             heapq.heappush(self._startable, (self._rank[ref], ref))
 
     def _settle(self, ref: Ref) -> None:
@@ -226,6 +231,8 @@ class _Run:
                 reason = f"needs {ref} ({need.why}), which {what}"
                 self._end(Outcome(step.ref, step.action, Result.BLOCKED, reason))
             elif no_longer_awaited or not need.ready:
+                if need.ready:
+                    self._ask_for_backing(step, ref, there=there)
                 if not there and ref.group_kind in _NO_POD_WITHOUT:
                     progress.awaiting.doubt(step.ref, f"{ref}, which it needs, did not come")
                 self._open_needs[step.ref].discard(ref)
@@ -239,14 +246,24 @@ class _Run:
         self._progress.outcomes[outcome.ref] = outcome
         self._emit(StepEnded(outcome))
         self._emit(Advanced("execute", len(self._progress.outcomes), str(outcome.ref)))
-        at = stage(outcome.ref.group_kind)
-        self._left_in_stage[at] -= 1
-        if not self._left_in_stage[at]:
-            held, self._held_for_stage = self._held_for_stage, {}
-            for refs in held.values():
-                for ref in refs:
-                    self._make_startable(ref)
+        for ref in self._stages.ended(outcome.ref):
+            self._make_startable(ref)
         self._settle(outcome.ref)
+
+    def _ask_for_backing(self, step: Step, ref: Ref, *, there: bool) -> None:
+        """Let a step come later if ``ref``, which stands behind it, is not known to be ready.
+
+        It is admission: early it would refuse what it matches, and so that does not wait for it.
+        """
+        why = self._progress.awaiting.unsure(ref) if there else "did not come"
+        if not why or not self._stages.can_come_later(step.ref):
+            return
+        for each in self._stages.come_later(step.ref, f"came after what it matches: {ref} {why}"):
+            self._make_startable(each)
+        for other in self._waited_for_by.pop(step.ref, []):
+            self._open_needs[other.ref].discard(step.ref)
+            if not self._open_needs[other.ref] and other.ref not in self._progress.outcomes:
+                self._make_startable(other.ref)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -284,9 +301,11 @@ class _Run:
             body,
             self._find_uid,
             aim=self._aim,
+            holder=self._holders.get(step.ref),
             look_first=look_first,
         )
-        if result.stored is None or not awaited(step.ref.group_kind):
+        is_awaited = awaited(step.ref.group_kind) and step.ref not in self._unawaited
+        if result.stored is None or not is_awaited:
             return _Acted(step, result)
         try:
             return _Acted(step, result, self._judge(result.stored))
@@ -368,6 +387,9 @@ class _Run:
             self._perhaps_done.add(step.ref)
         if result.too_early:
             count, first = self._attempts.get(step.ref, (0, now))
+            if result.unserved and self._progress.awaiting.holds_the_end(now):
+                # An operator that is still to become ready may define the kind itself.
+                first = now
             looks = self._last_looks.get(step.ref, 0)
             in_time = now - first < min(_PATIENCE, self._timeout)
             if in_time or (result.perhaps_done and looks < _LAST_LOOKS):
@@ -383,7 +405,7 @@ class _Run:
         if readiness is not None:
             ours = result.outcome.result is not Result.FAILED
             self._progress.awaiting.written(step.ref, readiness, now, ours=ours)
-        self._end(result.outcome)
+        self._end(self._stages.told(result.outcome))
 
     def _seen(self, message: Seen) -> None:
         if self._progress.awaiting.seen(message.ref, message.readiness, time.monotonic()):
@@ -411,7 +433,8 @@ class _Run:
         if now - self._looked_for_late_ones < _LOOK_EVERY:
             return
         self._looked_for_late_ones = now
-        for ref in self._progress.awaiting.give_up(now):
+        awaiting = self._progress.awaiting
+        for ref in (*awaiting.settled(now), *awaiting.give_up(now)):
             self._settle(ref)
 
     def _look_once_more(self) -> None:

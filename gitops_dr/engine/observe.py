@@ -15,11 +15,14 @@ from typing import Any
 
 import orjson
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError, Connection
 from gitops_dr.cluster.discover import discover
 from gitops_dr.cluster.listing import ListRequest, Page, collection_path, list_pages
+from gitops_dr.desired.exposing import Exposed, api_rows, exposing
+from gitops_dr.desired.managers import Holder
 from gitops_dr.desired.recovery import has_images, images_of
 from gitops_dr.desired.secret_records import ExternalSecret
+from gitops_dr.drift.holders import LAST_APPLIED, holder_of
 from gitops_dr.engine.contents import Contents
 from gitops_dr.engine.kinds import (
     API_SERVICE,
@@ -108,6 +111,12 @@ class Observation:
     """By what each Secret of the State is known again."""
     external: Mapping[Ref, ExternalSecret] = field(default_factory=dict)
     """Secrets whose values come back from elsewhere."""
+    holders: Mapping[Ref, Holder] = field(default_factory=dict)
+    """Who applied each object of the State, where it was asked for and somebody did."""
+    exposed: Mapping[Ref, Exposed] = field(default_factory=dict)
+    """By what objects are reached from outside: those of the State, and what owners make."""
+    api: str = ""
+    """URL of the API server, as the cluster itself says it; empty where it does not."""
 
 
 @dataclass(slots=True)
@@ -135,6 +144,10 @@ class _Gathering:
     managed: dict[Ref, bytes] = field(default_factory=dict)
     hmacs: dict[Ref, str] = field(default_factory=dict)
     external: dict[Ref, ExternalSecret] = field(default_factory=dict)
+    holders: dict[Ref, Holder] = field(default_factory=dict)
+    exposed: dict[Ref, Exposed] = field(default_factory=dict)
+    apis: dict[int, str] = field(default_factory=dict)
+    """URLs of the API server, by how much each counts."""
 
 
 @contextmanager
@@ -160,6 +173,7 @@ def observe(
     recorded: Collection[Resource] = (),
     exact: bool = False,
     authors: bool = False,
+    holders: bool = False,
     keep: Callable[[Ref], bool] = lambda _ref: False,
     remembered: Remembered | None = None,
     secrets: Sealing | None = None,
@@ -170,7 +184,8 @@ def observe(
     ``known``: fingerprints whose bodies the caller has. ``versions``: the API version per group
     and kind in which built-ins should be read while it is served (Git's). ``recorded``: the kinds
     that Git knows. ``exact``: take all lists at one resourceVersion. ``authors``: keep beside the
-    bodies the managedFields, which say who wrote them. ``keep``: of which objects to keep all that,
+    bodies the managedFields, which say who wrote them. ``holders``: tell who applied each object.
+    ``keep``: of which objects to keep all that,
     whatever their fingerprints are. ``remembered``: by what objects with known fingerprints are
     known again; what else there is to remember is added. ``secrets``: how Secrets are read; without
     it only their metadata is, to name them. A kind that cannot be listed is a gap, and
@@ -189,6 +204,7 @@ def observe(
         known=frozenset(known),
         namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
         authors=authors,
+        holders=holders,
         keep=keep,
         remembered=remembered,
         secrets=secrets,
@@ -252,6 +268,13 @@ def observe(
         managed=gathering.managed,
         hmacs=gathering.hmacs,
         external=gathering.external,
+        holders=gathering.holders,
+        exposed={
+            ref: found
+            for ref, found in gathering.exposed.items()
+            if ref in gathering.entries or ref in gathering.held
+        },
+        api=gathering.apis[min(gathering.apis)] if gathering.apis else "",
     )
 
 
@@ -264,6 +287,7 @@ class _Reader:
     known: frozenset[str]
     namespaced: frozenset[tuple[str, str]]
     authors: bool
+    holders: bool
     keep: Callable[[Ref], bool]
     remembered: Remembered | None
     secrets: Sealing | None
@@ -284,6 +308,7 @@ class _Reader:
             self.into.torn.add(_kind_name(resource))
         group, kind, api_version = resource.group, resource.kind, resource.api_version
         rules, is_noted = rules_for(group, kind), resource.group_kind in _NOTED
+        exposes, of_api = exposing(resource.group_kind), api_rows(resource.group_kind)
         # What was seen is let go: beside the next page this one would take as much memory again.
         page.items.reverse()
         while page.items:
@@ -295,6 +320,14 @@ class _Reader:
             ref = Ref(group, kind, metadata.get("namespace", ""), metadata["name"])
             if is_noted:
                 self._note(ref, body)
+            if exposes is not None and (found := exposes.read(ref, body)) is not None:
+                self.into.exposed[ref] = found
+            if (
+                of_api
+                and (row := of_api.get((ref.namespace, ref.name)))
+                and (url := row.read(body))
+            ):
+                self.into.apis[row.order] = url
             self._object(ref, resource, rules, body)
 
     def _object(self, ref: Ref, resource: Resource, rules: KindRules, body: Body) -> None:
@@ -335,9 +368,15 @@ class _Reader:
         return False
 
     def _keep(self, ref: Ref, resource: Resource, body: Body) -> None:
-        managed = body["metadata"].get("managedFields") if self.authors else None
+        metadata = body["metadata"]
+        managed = metadata.get("managedFields") if self.authors or self.holders else None
+        last_applied = bool(managed) and LAST_APPLIED in (metadata.get("annotations") or ())
         rules_for(ref.group, ref.kind).clean(body)
         apply_autoscaler(ref, body, self.into.facts)
+        if self.holders and managed:
+            found = holder_of(managed, body, last_applied=last_applied, ours=FIELD_MANAGER)
+            if found is not None:
+                self.into.holders[ref] = found
         if has_images(ref.group_kind):
             self.into.images |= images_of(ref, body)
         if ref.group_kind == SECRET and self.secrets is not None and has_values(body):
@@ -377,7 +416,7 @@ class _Reader:
         self.into.entries[ref] = Entry(fingerprint, path, resource.version)
 
     def _keep_managed(self, ref: Ref, managed: Any) -> None:
-        if managed:
+        if managed and self.authors:
             # Decoded they would take ten times the room, and much may differ. Those of a status
             # that is nested beyond measure cannot be written, and its author stays unknown.
             with suppress(orjson.JSONEncodeError):

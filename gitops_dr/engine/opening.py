@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitops_dr.cluster.connect import Connection, connect
-from gitops_dr.config import FILE, ClusterSettings, cluster_settings
+from gitops_dr.config import FILE, ClusterSettings, Setting, cluster_settings
+from gitops_dr.desired.target_file import FILE as TARGET_FILE
+from gitops_dr.desired.target_file import TARGETS, check_target_name
+from gitops_dr.desired.target_file import read_target as read_file_of_target
 from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.repository.repository import Repository, head, open_repository
@@ -42,8 +45,8 @@ class Opened:
     """Blob id of ``gitops-dr.yaml``; empty if there is none."""
 
 
-def open_repo(where: Where, emit: Emit = silent) -> Opened:
-    """Find the repository and settle which cluster is meant.
+def open_repo(where: Where, emit: Emit = silent, *, target: str | None = None) -> Opened:
+    """Find the repository and settle which cluster is meant: that of ``target``, if nobody says.
 
     Settings are HEAD's: what is not committed yet counts only before the first commit, and a
     difference is said. Raises ``RepositoryError`` and ``UsageError``, and ``RefusedError`` before
@@ -71,9 +74,27 @@ def open_repo(where: Where, emit: Emit = silent) -> Opened:
         cluster=where.cluster,
         context=where.context,
         environment=environment,
+        of_target=_of_target(repo, commit, target),
     )
     configuration = repo.blob_id(text) if text is not None else ""
     return Opened(repo, commit, settings, trust, configuration)
+
+
+def _of_target(repo: Repository, commit: str | None, name: str | None) -> Setting | None:
+    """The cluster that a target says it is one of; None if it does not, or is not there."""
+    if name is None or commit is None:
+        return None
+    check_target_name(name)
+    place = f"{TARGETS}/{name}/{TARGET_FILE}"
+    data = read_file(repo, commit, place)
+    cluster = read_file_of_target(data, name).cluster if data is not None else ""
+    return Setting(cluster, place) if cluster else None
+
+
+def source_settings(opened: Opened) -> ClusterSettings:
+    """The cluster's settings as HEAD has them, whatever flags and environment say of a target."""
+    text = read_file(opened.repo, opened.head, FILE) if opened.head else None
+    return cluster_settings(text, cluster=opened.settings.name, context=None, environment={})
 
 
 def open_cluster(where: Where, settings: ClusterSettings) -> Connection:

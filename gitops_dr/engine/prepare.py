@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover, identify
+from gitops_dr.desired.managers import Holder
+from gitops_dr.desired.outward import NO_HOLD
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_state import OF_EACH
 from gitops_dr.engine.aims import Aim, Aims
+from gitops_dr.engine.checking import STORAGE_CLASS, Groundwork, checked, source_answers
 from gitops_dr.engine.difference import Examined, examine
+from gitops_dr.engine.fixed import find_fixed
+from gitops_dr.engine.images import lacking_images
 from gitops_dr.engine.keyed import with_secrets
 from gitops_dr.engine.lost_points import refuse_lost_points, tell_lost_points
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
+from gitops_dr.engine.outward import outwards, refuse_release, with_hold
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.preflight import CRD, Preflight
 from gitops_dr.engine.recorded import read_tree
@@ -32,12 +39,14 @@ from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State
+from gitops_dr.planning.admission import background
+from gitops_dr.planning.conflicts import with_conflicts
 from gitops_dr.planning.facts import ObjectFacts, collect
+from gitops_dr.planning.immutable import with_fixed
 from gitops_dr.planning.plan import digest, make_plan
 from gitops_dr.planning.saved import SavedPlan, describe
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
 from gitops_dr.repository.history import commit_info
-from gitops_dr.repository.trust import Trust
 from gitops_dr.results import Goal, Planned
 
 
@@ -56,11 +65,26 @@ class Prepared:
     """How the claims of the plan come back with their data."""
     trusted: frozenset[str]
     """Field managers that are trusted beside Kubernetes' own controllers."""
-    trust: Trust
-    """Whose commits may be read."""
+    opened: Opened
+    """The repository that it comes from."""
     aim: Aim
     """What objects that are there and differ are to become."""
     target: Target = IDENTITY
+    groundwork: Groundwork = field(default_factory=Groundwork)
+    """What the checks of the plan need that was found on the way."""
+
+    def holders(self) -> dict[Ref, Holder]:
+        """Who applied each object at the source; without those that stay ours to let go.
+
+        Raises ``RepositoryError`` if Git's file of them cannot be read.
+        """
+        recorded = self.examined.recorded
+        held = recorded.rewriter.held
+        return {
+            renamed: holder
+            for ref, holder in recorded.tree.managers().items()
+            if (renamed := recorded.rewriter.ref(ref)) is not None and renamed not in held
+        }
 
     def bodies(self, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Body]]:
         """Manifests as they must be created, one at a time, in the order asked."""
@@ -77,21 +101,28 @@ def prepare(
     at: str | None = None,
     intent: Intent = EVERYTHING,
     target: str | None = None,
+    as_active: bool = False,
     refuse_rewritten: bool = False,
+    ask_registries: bool = False,
     emit: Emit = silent,
 ) -> Prepared:
     """Plan how the cluster that is reached becomes what the commit ``at`` says.
 
-    ``target``: what it says for that target, whose cluster it then must be.
+    ``target``: what it says for that target, whose cluster it then must be; ``as_active``: as if it
+    had been failed over to.
 
     ``refuse_rewritten``: a history that has lost recovery points is refused and not only told.
+    ``ask_registries``: ask them for the images of what is created.
     Raises ``RepositoryError`` if that commit has no export of the cluster, ``UsageError`` if the
     intent names something that it does not hold, and as its parts do.
     """
-    opened = open_repo(where, emit)
+    opened = open_repo(where, emit, target=target)
     if refuse_rewritten:
         refuse_lost_points(opened)
     aimed = read_target(opened, where, target, emit=emit)
+    if as_active:
+        aimed = replace(aimed, active=True, hold=NO_HOLD)
+    refuse_release(aimed, intent)
     if target is None:
         connection = open_cluster(where, opened.settings)
     else:
@@ -102,7 +133,24 @@ def prepare(
     refuse_another(aimed, tree, identity, emit)
     trusted = opened.settings.trusted_managers
     examined = examine(connection, identity, tree, target=aimed, trusted=trusted, emit=emit)
-    return prepare_from(opened, connection, examined, intent=intent, target=aimed, emit=emit)
+    aimed, examined = with_hold(opened, connection, examined, aimed, emit)
+    made = prepare_from(opened, connection, examined, intent=intent, target=aimed, emit=emit)
+    started = time.monotonic()
+    emit(PhaseStarted("check"))
+    asked = partial(lacking_images, examined.recorded, environment=where.environment or {})
+    checks = checked(
+        connection,
+        examined,
+        made.planned,
+        made.groundwork,
+        images=asked if ask_registries else None,
+        # A failover asks about its source by itself.
+        source=partial(source_answers, where, opened, tree.coverage)
+        if target and not as_active
+        else None,
+    )
+    emit(PhaseEnded("check", time.monotonic() - started, len(checks)))
+    return replace(made, planned=replace(made.planned, checks=checks))
 
 
 def prepare_from(
@@ -112,21 +160,27 @@ def prepare_from(
     *,
     intent: Intent = EVERYTHING,
     target: Target = IDENTITY,
+    tried: bool = True,
     emit: Emit = silent,
 ) -> Prepared:
-    """Plan as :func:`prepare` does, from a comparison that is made already, or a part of one."""
+    """Plan as :func:`prepare` does, from a comparison that is made already, or a part of one.
+
+    ``tried``: name the changes that the API server would refuse since a field cannot be changed.
+    """
     tree, identity = examined.recorded.tree, examined.observation.identity
     started = time.monotonic()
     emit(PhaseStarted("plan"))
     newer_or_older = tree.coverage is not None and tree.coverage.version != identity.version
     generated = tree.coverage.generated.values() if tree.coverage else ()
+    discovery = discover(connection)
     preflight = Preflight(
         connection,
-        discover(connection),
+        discovery,
         fields=newer_or_older,
         operators_define=any(CRD in kinds for kinds in generated),
     )
-    facts, labels = _facts(examined, preflight, intent.selection)
+    work = Groundwork(discovery=discovery)
+    facts, labels = _facts(examined, preflight, work, intent.selection)
     chosen = _chosen(examined, facts, labels, intent.selection)
     restoring = _restored(
         opened,
@@ -140,6 +194,8 @@ def prepare_from(
         entry = restoring.entries.get(ref) or examined.recorded.state.entries[ref]
         facts[ref] = collect(ref, body, plural_of(entry.path))
         preflight.look(ref, entry.version, body)
+        work.demand.look(ref, body)
+    refused = preflight.refusals()
     source = tree.coverage.uid if tree.coverage else identity.uid
     intent = replace(intent, elsewhere=source != identity.uid)
     plan = make_plan(
@@ -152,12 +208,32 @@ def prepare_from(
         facts,
         replace(intent, may_be_empty=restoring.empty),
         refused={
-            **preflight.refusals(),
+            **refused,
             **restoring.skipped,
             **examined.recorded.unopened,
         },
         started_empty=sorted(_started_empty(examined) & chosen),
     )
+    trusted = opened.settings.trusted_managers
+    yielding = not intent.take_ownership
+    aim = Aims(connection, examined, trusted=trusted, exported=False, yielding=yielding)
+    resources = _resources(examined, plan)
+    if tried and intent.overwrite:
+        fixed = find_fixed(
+            connection,
+            plan,
+            examined.differences,
+            examined.recorded.bodies,
+            resources=resources,
+            aim=aim,
+            replacing=intent.replace,
+        )
+        plan = with_conflicts(
+            with_fixed(plan, fixed, replacing=intent.replace),
+            examined.differences,
+            examined.recorded.is_authored,
+            taking=intent.take_ownership,
+        )
     emit(PhaseEnded("plan", time.monotonic() - started, len(plan.steps)))
     goal = Goal(
         opened.settings.name,
@@ -188,19 +264,20 @@ def prepare_from(
         gaps=(*plan.gaps, *examined.unreadable, *_not_brought(examined, plan, intent)),
         blocked=(*restoring.blocked, *_closed(examined, chosen, intent)),
         restored=tuple(restoring.records[ref] for ref in sorted(restoring.records)),
+        outward=outwards(opened, examined, target, intent, chosen),
     )
-    trusted = opened.settings.trusted_managers
     return Prepared(
         planned,
         examined,
         connection,
-        _resources(examined, plan),
+        resources,
         chosen,
         restoring,
         trusted,
-        opened.trust,
-        Aims(connection, examined, trusted=trusted, exported=False),
+        opened,
+        aim,
         target,
+        replace(work, facts=facts, refused=refused),
     )
 
 
@@ -271,11 +348,11 @@ def _with_sources(wanted: State, restoring: Restored) -> State:
 
 
 def _facts(
-    examined: Examined, preflight: Preflight, selection: Selection
+    examined: Examined, preflight: Preflight, work: Groundwork, selection: Selection
 ) -> tuple[dict[Ref, ObjectFacts], dict[Ref, dict[str, str]]]:
     """Relations and labels of every object that a plan may touch, or that a person has named.
 
-    Their bodies are let go; the preflight sees what differs on the way.
+    Their bodies are let go; the preflight and the checks see what differs on the way.
     """
     recorded = examined.recorded
     touched = (Presence.MISSING, Presence.MODIFIED)
@@ -283,11 +360,15 @@ def _facts(
     named = selection.refs & recorded.state.entries.keys()
     facts: dict[Ref, ObjectFacts] = {}
     labels: dict[Ref, dict[str, str]] = {}
-    for ref, body in recorded.bodies(sorted(refs | named | _started_empty(examined))):
+    around = background(refs, recorded.state.entries)
+    for ref, body in recorded.bodies(sorted(refs | named | around | _started_empty(examined))):
         facts[ref] = collect(ref, body, plural_of(recorded.state.entries[ref].path))
         labels[ref] = body["metadata"].get("labels") or {}
         if ref in refs:
             preflight.look(ref, recorded.state.entries[ref].version, body)
+            work.demand.look(ref, body)
+            if ref.group_kind == STORAGE_CLASS:
+                work.class_bodies[ref] = body
     return facts, labels
 
 
@@ -307,7 +388,7 @@ def _chosen(
     if not selection:
         return unsettled
     held = examined.desired.entries
-    for ref in selection.refs:
+    for ref in selection.refs - examined.recorded.rewriter.held.keys():
         if ref not in held:
             raise UsageError(
                 f"{ref}: not in this commit",
@@ -336,6 +417,9 @@ def _resources(examined: Examined, plan: Plan) -> Mapping[tuple[str, str], Resou
     coverage = examined.recorded.tree.coverage
     known = {resource.group_kind: resource for resource, _ in coverage.kinds} if coverage else {}
     found = {**examined.observation.resources, **known}
+    for ref in examined.recorded.conversions:
+        # Of these the source's version is not served any more.
+        found[ref.group_kind] = examined.observation.resources[ref.group_kind]
     for step in plan.steps:
         ref = step.ref
         plural = plural_of(step.path)

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from gitops_dr.desired.authored import Authored, read_authored
+from gitops_dr.desired.endpoints import ENDPOINTS, Endpoints, read_endpoints
+from gitops_dr.desired.managers import MANAGERS, Holder, read_managers
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, read_coverage, read_images
 from gitops_dr.desired.target_state import Rewriter, rewriter_of_source
+from gitops_dr.desired.versions import Conversion
 from gitops_dr.engine.sealing import SOPS, Sealing
 from gitops_dr.errors import GitOpsDRError, ManifestError, RepositoryError
 from gitops_dr.manifests.emit import canonical
@@ -60,6 +63,22 @@ class Tree:
             return {}
         return read_images(self.blob(blob), f"{self.prefix}/{IMAGES}")
 
+    def managers(self) -> dict[Ref, Holder]:
+        """Who applied each object at the source, as ``managers.yaml`` says; empty without it.
+
+        Raises ``RepositoryError`` if that file cannot be read.
+        """
+        blob = self.files.get(MANAGERS)
+        return read_managers(self.blob(blob), f"{self.prefix}/{MANAGERS}") if blob else {}
+
+    def endpoints(self) -> Endpoints | None:
+        """By what the cluster was known outside, as ``endpoints.yaml`` says; None without it.
+
+        Raises ``RepositoryError`` if that file cannot be read.
+        """
+        blob = self.files.get(ENDPOINTS)
+        return read_endpoints(self.blob(blob), f"{self.prefix}/{ENDPOINTS}") if blob else None
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -77,6 +96,8 @@ class Recorded:
     """What the target makes of the source's objects; nothing, where the target is the source."""
     sources: Mapping[Ref, Ref] = field(default_factory=dict)
     """Of each object that is another at the target: which of the source's it is made from."""
+    conversions: Mapping[Ref, Conversion] = field(default_factory=dict)
+    """Of each object whose version in Git is not served any more: how it is written instead."""
 
     def is_authored(self, ref: Ref) -> bool:
         """Whether the manifest of an object lacks what an API server fills in."""
@@ -104,7 +125,9 @@ class Recorded:
 
     def _at_target(self, ref: Ref, body: Body) -> Body:
         source = self.sources.get(ref)
-        return body if source is None else self.rewriter.rewrite(source, body)
+        made = body if source is None else self.rewriter.rewrite(source, body)
+        conversion = self.conversions.get(ref)
+        return made if conversion is None else conversion.converted(made)
 
 
 def _manifest(tree: Tree, path: str, data: bytes) -> tuple[Body | None, str]:

@@ -19,6 +19,8 @@ class Refusal:
     """What the message holds where time does not help."""
     perhaps_done: bool = False
     """A write that is answered so may have been carried out all the same."""
+    unserved: bool = False
+    """The kind is not served: an operator that is not running yet may define it."""
 
 
 _GOING = "object is being deleted"
@@ -30,12 +32,14 @@ TOO_EARLY = (
         "could not find the requested resource",
         "A CRD is established a moment before the API server serves its kind.",
         "https://github.com/kubernetes/kubernetes/issues/117467",
+        unserved=True,
     ),
     Refusal(
         404,
         "404 page not found",
         "The same, answered in plain text.",
         "https://github.com/kubernetes/kubernetes/issues/117467",
+        unserved=True,
     ),
     Refusal(
         403,
@@ -120,6 +124,12 @@ def perhaps_done(error: ApiError) -> bool:
     """
     row = _row(error)
     return row is not None and row.perhaps_done
+
+
+def unserved(error: ApiError) -> bool:
+    """Whether it was refused because its kind is not served."""
+    row = _row(error)
+    return row is not None and row.unserved
 
 
 def is_going(error: ApiError) -> bool:

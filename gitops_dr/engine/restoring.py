@@ -108,13 +108,12 @@ def restored(
         without = policy.without_data or (WithoutData.REQUIRED if required else None)
         if source and (accept_empty or without is WithoutData.EMPTY):
             bodies[ref] = _without_source(body)
-            if without is WithoutData.REQUIRED:
-                notes.append(f"{ref}: starts empty, which was accepted: {reason}")
         if without is WithoutData.SKIP:
             skipped[ref] = reason
-        elif without is WithoutData.EMPTY:
+        elif without is WithoutData.EMPTY or (source and accept_empty):
             empty.add(ref)
-            notes.append(f"{ref}: starts empty, as its policy says: {reason}")
+            said = "as its policy says" if without is WithoutData.EMPTY else "which was accepted"
+            notes.append(f"{ref}: starts empty, {said}: {reason}")
         elif without is WithoutData.REQUIRED and not accept_empty:
             blocked.append(Gap(ref, f"its data is required, and {reason}"))
     lacks = Lacking()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gitops_dr.desired.authored import Rendering, rendered
+from gitops_dr.desired.authored import Authored, Rendering, rendered
+from gitops_dr.desired.outward import NO_HOLD, OMITTED
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_file import TARGETS
 from gitops_dr.desired.target_state import OF_EACH, Rewriter, rewritten
-from gitops_dr.engine.recorded import Recorded
+from gitops_dr.engine.recorded import Recorded, Tree
 from gitops_dr.engine.sealing import has_values
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.emit import canonical
@@ -32,6 +33,10 @@ def targeted(
     if target == IDENTITY:
         return recorded, ()
     tree = recorded.tree
+    another = bool(target.name) and target.uid != _uid(recorded)
+    if target.name and not another:
+        # In the source itself nothing is done a second time.
+        target = replace(target, hold=NO_HOLD)
     rewriter = Rewriter(target)
 
     def fingerprint(ref: Ref, body: Body) -> str:
@@ -40,7 +45,7 @@ def targeted(
             return tree.sealing.fingerprint(tree.sealing.hmac(ref, data))
         return tree.repo.blob_id(data)
 
-    of_each = _of_each_cluster(recorded) if target.uid != _uid(recorded) else frozenset()
+    of_each = _of_each_cluster(recorded) if another else frozenset()
     taken = {ref: one for ref, one in recorded.state.entries.items() if ref not in of_each}
     state = replace(recorded.state, entries=taken)
     found = rewritten(state, rewriter, recorded.bodies, fingerprint)
@@ -49,19 +54,23 @@ def targeted(
     authored = _moved(moved, recorded.rendered)
     unopened = _moved(moved, recorded.unopened)
     sources = dict(found.sources)
-    known = tree.coverage.resources if tree.coverage else ()
-    served = {**{resource.group_kind: resource for resource in known}, **resources}
-    scopes = {kind: resource.namespaced for kind, resource in served.items()}
-    for ref, own in rendered(Rendering(target.manifests), namespaced=scopes).objects.items():
+    not_yet = [omission for omission in found.omissions if omission.rule == OMITTED]
+    for ref, (made, entry) in own_objects(target, tree, resources).items():
+        own = made
         if ref in entries and ref.group_kind != SECRET:
             raise UsageError(
                 f"{own.path}: {ref} is an object of the source, too",
                 hint="say in a patch what is other there",
             )
-        resource = served.get(ref.group_kind)
-        plural = resource.plural if resource else f"{ref.kind.lower()}s"
-        # Nothing that is live has an empty fingerprint, so the bodies of all of these are compared.
-        entries[ref] = Entry("", manifest_path(ref, plural), own.version)
+        row = rewriter.hold(ref, own.body)
+        if row is not None:
+            held = row.held(own.body)
+            rewriter.note_held(ref, row, (ref, own.body), held)
+            if row.omit:
+                not_yet.append(Omission(ref, OMITTED, row.because))
+                continue
+            own = replace(own, body=held)
+        entries[ref] = entry
         authored[ref] = own
         sources.pop(ref, None)
         unopened.pop(ref, None)
@@ -69,7 +78,7 @@ def targeted(
             unopened[ref] = target.closed[ref]
     wanted = replace(
         recorded,
-        state=replace(found.state, entries=entries),
+        state=replace(found.state, entries=entries, omissions=(*found.state.omissions, *not_yet)),
         blob_of=_moved(moved, recorded.blob_of),
         rendered={ref: one for ref, one in authored.items() if ref in entries},
         unopened={ref: why for ref, why in unopened.items() if ref in entries},
@@ -80,7 +89,27 @@ def targeted(
     lacking = renamed - entries.keys()
     because = f"Each cluster has one of its own; {TARGETS}/{target.name}/secrets/ has none."
     omissions = [Omission(ref, OF_EACH, because) for ref in lacking]
-    return wanted, tuple(sorted([*found.omissions, *omissions]))
+    return wanted, tuple(sorted({*found.omissions, *omissions, *not_yet}))
+
+
+def own_objects(
+    target: Target, tree: Tree, resources: Mapping[tuple[str, str], Resource]
+) -> dict[Ref, tuple[Authored, Entry]]:
+    """What only the target has, its own Secrets among it.
+
+    Raises ``UsageError`` for a manifest that lacks its namespace, and ``RepositoryError`` where two
+    of them are the same object.
+    """
+    known = tree.coverage.resources if tree.coverage else ()
+    served = {**{resource.group_kind: resource for resource in known}, **resources}
+    scopes = {kind: resource.namespaced for kind, resource in served.items()}
+    found: dict[Ref, tuple[Authored, Entry]] = {}
+    for ref, own in rendered(Rendering(target.manifests), namespaced=scopes).objects.items():
+        resource = served.get(ref.group_kind)
+        plural = resource.plural if resource else f"{ref.kind.lower()}s"
+        # Nothing that is live has an empty fingerprint, so the bodies of all of these are compared.
+        found[ref] = own, Entry("", manifest_path(ref, plural), own.version)
+    return found
 
 
 def _uid(recorded: Recorded) -> str:

@@ -16,6 +16,7 @@ from functools import cached_property
 from gitops_dr.cluster.connect import Connection, connect
 from gitops_dr.config import FILE as CONFIGURATION
 from gitops_dr.desired.authored import SUFFIXES, Authored
+from gitops_dr.desired.outward import NO_HOLD, Hold
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_file import FILE, TARGETS, check_target_name
 from gitops_dr.desired.target_file import read_target as read_file_of_target
@@ -77,6 +78,7 @@ def read_target(
         )
     target = replace(
         written,
+        hold=NO_HOLD if written.active else Hold(opened.settings.outward),
         secret_values=folder.values(),
         version=hashlib.sha256(repr(sorted(own.items())).encode()).hexdigest()[:40],
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from gitops_dr.model import Ref
 
@@ -177,3 +177,31 @@ def _requirement(match: re.Match[str]) -> Requirement:
 def equal_labels(wanted: Mapping[str, str]) -> Labels:
     """Ask for each of these labels with its value, which may be a pattern."""
     return tuple(Requirement(key, Operator.IN, (value,)) for key, value in wanted.items())
+
+
+def selector_labels(selector: Mapping[str, Any]) -> Labels:
+    """Read a label selector as manifests have it (``matchLabels``, ``matchExpressions``).
+
+    What is not as the API has it asks nothing.
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/label-selector/
+    """
+    equal, others = selector.get("matchLabels"), selector.get("matchExpressions")
+    found = [
+        Requirement(key, Operator.IN, (value,))
+        for key, value in (equal.items() if isinstance(equal, dict) else ())
+        if isinstance(value, str)
+    ]
+    for one in others if isinstance(others, list) else ():
+        key, operator = (one.get("key"), one.get("operator")) if isinstance(one, dict) else ("", "")
+        if isinstance(key, str) and isinstance(operator, str) and operator in _OPERATORS:
+            values = one.get("values")
+            texts = filter(_is_text, values if isinstance(values, list) else ())
+            found.append(Requirement(key, _OPERATORS[operator], tuple(texts)))
+    return tuple(found)
+
+
+_OPERATORS: Final = {operator.value: operator for operator in Operator}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

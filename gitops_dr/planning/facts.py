@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from sys import intern
 
 from gitops_dr.manifests.fieldpath import get
+from gitops_dr.manifests.selector import Labels, selector_labels
 from gitops_dr.model import Body, Ref
-from gitops_dr.planning.references import References, pod_spec, references
+from gitops_dr.planning.admission import (
+    Asked,
+    Made,
+    asked,
+    goes_first,
+    labels_of,
+    made_of,
+)
+from gitops_dr.planning.references import References, pod_selector, pod_spec, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,16 @@ class ObjectFacts:
     """Labels of the pods that it keeps running; ``None`` if it keeps none."""
     selector: Mapping[str, str] = field(default_factory=dict)
     """Of a Service: the labels of the pods behind it; empty if something else fills it."""
+    selects: Labels | None = None
+    """Of what comes after the workloads whose pods it selects: how; ``None`` of all else."""
+    plural: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[Made, ...] = ()
+    """What controllers make of it."""
+    first: bool = False
+    """Whether it waits for no admission."""
+    asked: Asked | None = None
+    """Of mutating admission: what it is asked about."""
 
 
 NO_FACTS = ObjectFacts()
@@ -33,19 +52,30 @@ def collect(ref: Ref, body: Body, plural: str) -> ObjectFacts:
 
     Never fails on odd bodies: what is not as the API has it says nothing.
     """
-    pods = pod_spec(ref.group_kind)
+    group_kind = ref.group_kind
+    pods = pod_spec(group_kind)
     selector: Mapping[str, str] = {}
-    if ref.group_kind == ("", "Service"):
-        selector = _labels(get(body, ("spec", "selector")))
+    if group_kind == ("", "Service"):
+        selector = labels_of(get(body, ("spec", "selector")))
+    selecting = pod_selector(group_kind)
+    selected = get(body, selecting) if selecting is not None else None
+    priority_class = get(body, (*pods.spec, "priorityClassName")) if pods is not None else None
     return ObjectFacts(
         references=references(ref, body, plural),
-        serves=_labels(get(body, pods.labels)) if pods is not None and pods.serves else None,
+        serves=labels_of(get(body, pods.labels)) if pods is not None and pods.serves else None,
         selector=selector,
+        # An empty selector takes all pods, none at all takes none.
+        selects=selector_labels(selected) if isinstance(selected, dict) else None,
+        plural=intern(plural),
+        labels=labels_of(get(body, ("metadata", "labels"))),
+        made=made_of(ref, body),
+        first=goes_first(group_kind, priority_class),
+        asked=asked(ref, body),
     )
 
 
 class Backends:
-    """Answers which workloads stand behind a Service: what makes it ready."""
+    """Answers which workloads stand behind a Service: what makes it ready; or are selected."""
 
     def __init__(self, facts: Mapping[Ref, ObjectFacts], among: Iterable[Ref]) -> None:
         self._facts = facts
@@ -67,8 +97,15 @@ class Backends:
             )
         )
 
-
-def _labels(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+    def selected(self, ref: Ref) -> tuple[Ref, ...]:
+        """Find the workloads in its namespace whose pods an object selects, sorted."""
+        wanted = self._facts.get(ref, NO_FACTS).selects
+        if wanted is None:
+            return ()
+        return tuple(
+            sorted(
+                workload
+                for workload in self._workloads.get(ref.namespace, ())
+                if all(one.holds(self._facts[workload].serves or {}) for one in wanted)
+            )
+        )

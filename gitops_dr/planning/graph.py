@@ -3,7 +3,7 @@
 A need on an object that the plan creates is an edge; one on an object that is there is satisfied;
 any other is reported. The order is topological, with ties broken by stage, tier and Ref, so that
 it depends on the steps alone and not on the order they come in. Cycles are broken at their weakest
-edge and named.
+edge and named; what edges are weak, the rows of ``references.yaml`` declare.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from gitops_dr.model import ANY, Action, Need, Ref, Step
 from gitops_dr.planning.facts import NO_FACTS, Backends, ObjectFacts
+from gitops_dr.planning.holding import Edges, hold
 from gitops_dr.planning.references import stronger
 from gitops_dr.planning.tiers import stage, tier
 
@@ -23,9 +24,6 @@ _ROUNDS = 20
 
 _SHOWN = 7
 """Objects of a cycle that are named; the rest is counted."""
-
-_Edges = dict[int, Need]
-"""The needs of one step, by the index of the step that meets them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,8 +55,11 @@ def order(
     """
     ranked = sorted(steps, key=_rank)
     edges, unmet = _resolve(ranked, facts, present)
-    notes = _drop_backward_stages(ranked, edges)
-    sequence, notes_on_cycles = _sort(ranked, edges)
+    lacking = {each.ref for each in unmet if each.need.ready}
+    unbacked = {at for at, step in enumerate(ranked) if step.ref in lacking}
+    notes = hold(ranked, facts, edges, unbacked)
+    notes += _drop_backward_stages(ranked, edges)
+    sequence, notes_on_cycles = _sort(ranked, edges, facts)
     return Ordering(
         steps=tuple(
             replace(ranked[at], needs=tuple(edges[at][target] for target in sorted(edges[at])))
@@ -77,42 +78,67 @@ def _rank(step: Step) -> tuple[int, int, str, str, str, str]:
 
 def _resolve(
     ranked: Sequence[Step], facts: Mapping[Ref, ObjectFacts], present: Callable[[Ref], bool]
-) -> tuple[list[_Edges], list[UnmetNeed]]:
+) -> tuple[list[Edges], list[UnmetNeed]]:
     """Turn needs into edges between indices of ``ranked``."""
     index = {step.ref: at for at, step in enumerate(ranked) if step.action is not Action.SKIP}
-    names = _Names(index)
-    backends = Backends(facts, index)
-    completing: dict[Ref, list[Ref]] = {}
-    for ref in index:
-        for whole in facts.get(ref, NO_FACTS).references.completes:
-            completing.setdefault(whole, []).append(ref)
-
-    edges: list[_Edges] = [{} for _ in ranked]
+    among = _Among(index, facts)
+    edges: list[Edges] = [{} for _ in ranked]
     unmet: list[UnmetNeed] = []
     for ref, at in index.items():
-        relations = facts.get(ref, NO_FACTS).references
+        own = facts.get(ref, NO_FACTS)
+        relations = own.references
         for need in relations.needs:
-            if need.ref.name.endswith(ANY):
-                found = [replace(need, ref=target) for target in names.matching(need.ref)]
-            elif need.ref in index:
-                found = [need]
-            else:
-                found = []
-                if need.ref not in relations.optional and not present(need.ref):
+            found = among.meeting(need)
+            if not found and not need.ref.name.endswith(ANY) and not present(need.ref):
+                found = among.making(need.ref)
+                if need.ref not in relations.optional:
                     unmet.append(UnmetNeed(ref, need))
             if need.ready:
-                found += [
-                    Need(part, why=f"completes {need.ref}") for part in completing.get(need.ref, ())
-                ]
-                found += [
-                    Need(part, ready=True, why=f"stands behind {need.ref}")
-                    for part in backends.of(need.ref)
-                ]
+                found += among.completing(need.ref)
             for each in found:
                 target = index[each.ref]
                 if target != at:
                     edges[at][target] = stronger(edges[at].get(target), each)
+        for each in among.selected(ref) if own.selects is not None else ():
+            edges[at].setdefault(index[each.ref], each)
     return edges, unmet
+
+
+class _Among:
+    """Answers which objects of the plan meet a need."""
+
+    def __init__(self, refs: Collection[Ref], facts: Mapping[Ref, ObjectFacts]) -> None:
+        self._refs = refs
+        self._names = _Names(refs)
+        self._backends = Backends(facts, refs)
+        self._completing: dict[Ref, list[Ref]] = {}
+        self._making: dict[Ref, list[Ref]] = {}
+        for ref in refs:
+            references = facts.get(ref, NO_FACTS).references
+            for whole in references.completes:
+                self._completing.setdefault(whole, []).append(ref)
+            for made in references.makes:
+                self._making.setdefault(made, []).append(ref)
+
+    def meeting(self, need: Need) -> list[Need]:
+        """The need itself, if its object is in the plan, or one for each that its name fits."""
+        if need.ref.name.endswith(ANY):
+            return [replace(need, ref=target) for target in self._names.matching(need.ref)]
+        return [need] if need.ref in self._refs else []
+
+    def making(self, ref: Ref) -> list[Need]:
+        """Those that make an object that is nowhere."""
+        return [Need(each, why=f"makes {ref}") for each in self._making.get(ref, ())]
+
+    def completing(self, ref: Ref) -> list[Need]:
+        """Those without which an object is not whole, or not ready."""
+        parts = [Need(each, why=f"completes {ref}") for each in self._completing.get(ref, ())]
+        behind = self._backends.of(ref)
+        return parts + [Need(each, ready=True, why=f"stands behind {ref}") for each in behind]
+
+    def selected(self, ref: Ref) -> list[Need]:
+        """The workloads whose pods it selects."""
+        return [Need(each, why="selects its pods") for each in self._backends.selected(ref)]
 
 
 class _Names:
@@ -135,7 +161,7 @@ class _Names:
             yield Ref(pattern.group, pattern.kind, pattern.namespace, names[at])
 
 
-def _drop_backward_stages(ranked: Sequence[Step], edges: list[_Edges]) -> list[str]:
+def _drop_backward_stages(ranked: Sequence[Step], edges: list[Edges]) -> list[str]:
     """Take out edges to later stages, which wait for the whole of the earlier ones."""
     stages = [stage(step.ref.group_kind) for step in ranked]
     notes = []
@@ -149,7 +175,9 @@ def _drop_backward_stages(ranked: Sequence[Step], edges: list[_Edges]) -> list[s
     return notes
 
 
-def _sort(ranked: Sequence[Step], edges: list[_Edges]) -> tuple[list[int], list[str]]:
+def _sort(
+    ranked: Sequence[Step], edges: list[Edges], facts: Mapping[Ref, ObjectFacts]
+) -> tuple[list[int], list[str]]:
     """Order the indices topologically, the smallest first where there is a choice.
 
     Breaks cycles by taking edges out of ``edges``; says which.
@@ -160,12 +188,12 @@ def _sort(ranked: Sequence[Step], edges: list[_Edges]) -> tuple[list[int], list[
         stuck = set(range(len(ranked))).difference(sequence)
         if not stuck:
             return sequence, notes
-        notes += [_break(cycle, ranked, edges) for cycle in _cycles(stuck, edges)]
+        notes += [_break(cycle, ranked, edges, facts) for cycle in _cycles(stuck, edges)]
     notes += _untangle(ranked, edges)
     return _kahn(edges), notes
 
 
-def _untangle(ranked: Sequence[Step], edges: list[_Edges]) -> list[str]:
+def _untangle(ranked: Sequence[Step], edges: list[Edges]) -> list[str]:
     """Let the steps that are still stuck follow stage, tier and Ref, whatever they need."""
     stuck = set(range(len(ranked))).difference(_kahn(edges))
     dropped = 0
@@ -181,7 +209,7 @@ def _untangle(ranked: Sequence[Step], edges: list[_Edges]) -> list[str]:
     ]
 
 
-def _kahn(edges: Sequence[_Edges]) -> list[int]:
+def _kahn(edges: Sequence[Edges]) -> list[int]:
     """Order the indices topologically (Kahn, with a heap), the smallest first.
 
     Leaves out what is on or behind a cycle.
@@ -203,7 +231,7 @@ def _kahn(edges: Sequence[_Edges]) -> list[int]:
     return sequence
 
 
-def _cycles(stuck: Collection[int], edges: Sequence[_Edges]) -> Iterator[list[int]]:
+def _cycles(stuck: Collection[int], edges: Sequence[Edges]) -> Iterator[list[int]]:
     """Find cycles that share no step, following each step to the first of its stuck needs.
 
     Every stuck step has one, so each way ends in a cycle; at least one is found.
@@ -222,17 +250,24 @@ def _cycles(stuck: Collection[int], edges: Sequence[_Edges]) -> Iterator[list[in
             yield cycle
 
 
-def _break(cycle: Sequence[int], ranked: Sequence[Step], edges: list[_Edges]) -> str:
+def _break(
+    cycle: Sequence[int],
+    ranked: Sequence[Step],
+    edges: list[Edges],
+    facts: Mapping[Ref, ObjectFacts],
+) -> str:
     """Take the weakest edge out of a cycle and say so.
 
-    Soft before hard, existence before readiness, then the one that goes most against the tiers.
+    One that yields before any other, soft before hard, existence before readiness, then the one
+    that goes most against the tiers.
     """
 
-    def strength(place: int) -> tuple[bool, bool, int, int]:
+    def strength(place: int) -> tuple[bool, bool, bool, int, int]:
         at, target = cycle[place - 1], cycle[place]
         need = edges[at][target]
+        yields = need.ref in facts.get(ranked[at].ref, NO_FACTS).references.yielding
         against = tier(ranked[target].ref.group_kind) - tier(ranked[at].ref.group_kind)
-        return (need.hard, need.ready, -against, at)
+        return (not yields, need.hard, need.ready, -against, at)
 
     place = min(range(len(cycle)), key=strength)
     at, target = cycle[place - 1], cycle[place]

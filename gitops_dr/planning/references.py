@@ -7,7 +7,7 @@ odd type is no reference, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -37,6 +37,10 @@ class References:
     """Those whose absence is expected, so that nobody has to be told of it."""
     completes: tuple[Ref, ...] = ()
     """Objects that are not whole without this one, as an account without its bindings."""
+    makes: tuple[Ref, ...] = ()
+    """Objects that this one makes where nobody else brings them, as a certificate its Secret."""
+    yielding: frozenset[Ref] = frozenset()
+    """Those that are the first not to be waited for where objects need each other."""
     has_data: bool = False
     """Of a claim: whether one of these brings its data (snapshot, clone, existing volume)."""
 
@@ -57,7 +61,7 @@ class _Row:
     name: str
     to: tuple[str, str] | None
     namespace: str
-    """``same``, ``none``, ``field``, or the name of one."""
+    """``same``, ``none``, ``field``, ``value``, or the name of one."""
     when: tuple[tuple[str, frozenset[str]], ...]
     default: str
     ready: bool
@@ -65,6 +69,8 @@ class _Row:
     hard: bool
     optional: bool
     completes: bool
+    makes: bool
+    yields: bool
     data: bool
 
 
@@ -86,6 +92,10 @@ class _Rules:
     defaults: tuple[_Row, ...]
 
 
+_Hit = tuple[_Row, Mapping[str, Any], str]
+"""A row that applies, the map that holds its field, and the value; the last two may be empty."""
+
+
 def references(ref: Ref, body: Body, plural: str) -> References:
     """Read the references of one object.
 
@@ -95,17 +105,35 @@ def references(ref: Ref, body: Body, plural: str) -> References:
     definition exists, the graph drops it silently.
     """
     rules = _rules(ref.group, ref.kind, bool(ref.namespace))
-    hits: list[tuple[_Row, Mapping[str, Any], str]] = [(row, {}, "") for row in rules.fixed]
+    hits: list[_Hit] = []
     _walk(rules.tree, body, {}, hits)
+    if not hits and not rules.defaults:
+        return _fixed(ref.group, ref.kind, ref.namespace, plural)
     if rules.defaults:
         given = {id(row) for row, _, _ in hits}
         hits += [(row, {}, row.default) for row in rules.defaults if id(row) not in given]
-    return _collect(ref, plural, hits)
+    return _collect(ref, plural, [*_always(rules), *hits])
+
+
+@cache
+def _fixed(group: str, kind: str, namespace: str, plural: str) -> References:
+    """What objects of a kind in one namespace all refer to, whatever they hold."""
+    rules = _rules(group, kind, bool(namespace))
+    return _collect(Ref(group, kind, namespace, ""), plural, _always(rules))
+
+
+def _always(rules: _Rules) -> list[_Hit]:
+    return [(row, {}, "") for row in rules.fixed]
 
 
 def pod_spec(group_kind: tuple[str, str]) -> PodSpec | None:
     """Tell where this kind holds a pod spec; ``None`` if it holds none."""
     return _pod_specs().get(group_kind)
+
+
+def pod_selector(group_kind: tuple[str, str]) -> FieldPath | None:
+    """Tell where this kind selects the pods of workloads that come before it, if it does."""
+    return _selectors().get(group_kind)
 
 
 def provided(ref: Ref) -> bool:
@@ -120,7 +148,7 @@ def _walk(
     node: _Node,
     value: Any,
     holder: Mapping[str, Any],
-    hits: list[tuple[_Row, Mapping[str, Any], str]],
+    hits: list[_Hit],
 ) -> None:
     if isinstance(value, dict):
         for key, child in node.fields.items():
@@ -143,10 +171,12 @@ def _applies(row: _Row, holder: Mapping[str, Any]) -> bool:
     return True
 
 
-def _collect(ref: Ref, plural: str, hits: list[tuple[_Row, Mapping[str, Any], str]]) -> References:
+def _collect(ref: Ref, plural: str, hits: Iterable[_Hit]) -> References:
     needs: dict[Ref, Need] = {}
     required: set[Ref] = set()
     completes: set[Ref] = set()
+    makes: set[Ref] = set()
+    kept: set[Ref] = set()
     has_data = False
     for row, holder, value in hits:
         target = _target(row, ref, holder, value, plural)
@@ -158,11 +188,17 @@ def _collect(ref: Ref, plural: str, hits: list[tuple[_Row, Mapping[str, Any], st
             required.add(target)
         if row.completes:
             completes.add(target)
+        if row.makes:
+            makes.add(target)
+        if not row.yields:
+            kept.add(target)
         has_data = has_data or row.data
     return References(
         needs=tuple(sorted(needs.values())),
         optional=frozenset(needs.keys() - required),
         completes=tuple(sorted(completes)),
+        makes=tuple(sorted(makes)),
+        yielding=frozenset(needs.keys() - kept),
         has_data=has_data,
     )
 
@@ -195,7 +231,11 @@ def _target(row: _Row, ref: Ref, holder: Mapping[str, Any], value: str, plural: 
             return None
         group, kind = api_version.rpartition("/")[0], named
     namespace = ""
-    if row.namespace != "none":
+    if row.namespace == "value":
+        namespace, _, value = value.partition("/")
+        if not namespace or not value:
+            return None
+    elif row.namespace != "none":
         own = holder.get("namespace") if row.namespace == "field" else None
         namespace = own if isinstance(own, str) and own else ref.namespace
         if row.namespace not in ("same", "field"):
@@ -224,6 +264,11 @@ def _pod_specs() -> dict[tuple[str, str], PodSpec]:
         labels = (*spec[:-1], "metadata", "labels")
         specs[_group_kind(entry["kind"])] = PodSpec(spec, labels, entry["serves"])
     return specs
+
+
+@cache
+def _selectors() -> dict[tuple[str, str], FieldPath]:
+    return {_group_kind(row["kind"]): parse_fieldpath(row["at"]) for row in _data()["selectors"]}
 
 
 @cache
@@ -260,6 +305,8 @@ def _rules(group: str, kind: str, namespaced: bool) -> _Rules:  # noqa: FBT001 -
             if row.default:
                 defaults.append(row)
         if not paths:
+            if "{name}" in raw["name"] or "{value}" in raw["name"]:
+                raise ValueError(f"a row without a path names what is in no object: {raw['name']}")
             fixed.append(_row(raw, raw["because"].rstrip("."), bare_pod=bare_pod))
     return _Rules(tree, tuple(fixed), tuple(defaults))
 
@@ -278,6 +325,8 @@ def _row(raw: Mapping[str, Any], why: str, *, bare_pod: bool) -> _Row:
         hard=bare_pod if hard == "pods" else hard,
         optional=raw.get("optional", False),
         completes=raw.get("completes", False),
+        makes=raw.get("makes", False),
+        yields=raw.get("yields", False),
         data=raw.get("data", False),
     )
 

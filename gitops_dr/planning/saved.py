@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gitops_dr.errors import RefusedError, UsageError
 from gitops_dr.model import Plan, parse_ref
-from gitops_dr.planning.selection import Intent, Selection
+from gitops_dr.planning.selection import Intent, Release, Selection
 
 FORMAT = 1
 _NAMED = 3
@@ -85,6 +86,9 @@ def write_saved(saved: SavedPlan) -> str:
             "overwrite": saved.intent.overwrite,
             "acceptEmptyVolumes": saved.intent.accept_empty_volumes,
             "withoutSecrets": saved.intent.without_secrets,
+            "replace": saved.intent.replace,
+            "takeOwnership": saved.intent.take_ownership,
+            "release": saved.intent.release,
         },
         "steps": list(saved.steps),
     }
@@ -108,6 +112,9 @@ def read_saved(text: str, place: str) -> SavedPlan:
         overwrite: bool
         acceptEmptyVolumes: bool  # noqa: N815 - as in the file
         withoutSecrets: bool  # noqa: N815 - as in the file
+        replace: bool = False
+        takeOwnership: bool = False  # noqa: N815 - as in the file
+        release: Literal["if-newest", "always", "never"] = "if-newest"
 
     class File(Model):
         format: int
@@ -146,6 +153,9 @@ def read_saved(text: str, place: str) -> SavedPlan:
             accept_empty_volumes=wanted.acceptEmptyVolumes,
             without_secrets=wanted.withoutSecrets,
             overwrite=wanted.overwrite,
+            replace=wanted.replace,
+            take_ownership=wanted.takeOwnership,
+            release=Release(wanted.release),
         ),
         steps=tuple(file.steps),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gitops_dr.model import ANY, Ref
 from gitops_dr.planning.facts import NO_FACTS, ObjectFacts
@@ -45,6 +46,15 @@ WHOLE = Selection()
 """No part, but all of it."""
 
 
+class Release(StrEnum):
+    """Whether what acts outward is released at the end of a rebuild into another cluster."""
+
+    IF_NEWEST = "if-newest"
+    """If everything is there, and no newer recovery point is known."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What a person wants of a rebuild beyond the commit."""
@@ -59,6 +69,14 @@ class Intent:
     """Claims that a policy lets start empty."""
     overwrite: bool = False
     """Objects that are there and differ are made what Git says."""
+    replace: bool = False
+    """What cannot be changed in place is deleted and made again, if nothing is lost by that."""
+    take_ownership: bool = False
+    """Fields are also overwritten that somebody else applies, who would put them back."""
+    release: Release = Release.IF_NEWEST
+    """Whether what acts outward is released in the end."""
+    hand_over: bool = False
+    """What is made is made in the name of who applied it at the source."""
     elsewhere: bool = False
     """The target is another cluster than the source: what the platform owns is left to it."""
 

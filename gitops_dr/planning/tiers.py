@@ -23,19 +23,25 @@ def stage(group_kind: tuple[str, str]) -> int:
     return _place(group_kind)[1]
 
 
-def _place(group_kind: tuple[str, str]) -> tuple[int, int]:
+def unbacked_stage(group_kind: tuple[str, str]) -> int:
+    """Tell the stage of one of this kind whose backend is not known to be ready."""
+    return _place(group_kind)[2]
+
+
+def _place(group_kind: tuple[str, str]) -> tuple[int, int, int]:
     places = _places()
     return places.get(group_kind) or places[ANY, ANY]
 
 
 @cache
-def _places() -> dict[tuple[str, str], tuple[int, int]]:
-    """Tier and stage of each kind that the file names, and of the rest under (ANY, ANY)."""
+def _places() -> dict[tuple[str, str], tuple[int, int, int]]:
+    """Tier and stages of each kind that the file names, and of the rest under (ANY, ANY)."""
     places = {}
     tiers = yamlrocks.loads(shipped("planning/order.yaml").read_bytes())["tiers"]
     for rank, entry in enumerate(tiers):
         for text in entry["kinds"]:
             kind, _, group = text.partition(".")
             key = (ANY, ANY) if text == ANY else (group, kind)
-            places[key] = (rank, entry.get("stage", 0))
+            at = entry.get("stage", 0)
+            places[key] = (rank, at, entry.get("unbacked", at))
     return places

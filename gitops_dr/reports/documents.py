@@ -15,6 +15,7 @@ import orjson
 
 from gitops_dr.model import Difference, Gap, Omission, Outcome, Plan, Ref
 from gitops_dr.reports.text import shown_halves
+from gitops_dr.results import Outwards
 from gitops_dr.volumes.records import SnapshotRecord
 
 
@@ -56,6 +57,14 @@ def ref(of: Ref) -> dict[str, str]:
 def gaps(found: Iterable[Gap]) -> list[dict[str, Any]]:
     """Gaps with their reasons."""
     return [{"ref": ref(gap.ref), "reason": gap.reason} for gap in found]
+
+
+def outward(found: Outwards) -> dict[str, Any]:
+    """What acts outward and is held, and what becomes of it."""
+    held = [
+        {"ref": ref(each.ref), "field": each.field, "because": each.because} for each in found.held
+    ]
+    return {"held": held, "stays": found.stays, "releasedBy": found.command}
 
 
 def omissions(found: Iterable[Omission]) -> list[dict[str, Any]]:

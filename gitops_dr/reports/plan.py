@@ -6,18 +6,25 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from gitops_dr.checks.findings import Severity, blockers
 from gitops_dr.errors import ExitCode
 from gitops_dr.model import Action, EmptyVolume, Step
-from gitops_dr.reports import documents, points, tables
+from gitops_dr.reports import checks, documents, points, tables
 from gitops_dr.reports.text import count, listing, shown
 from gitops_dr.results import Goal, Planned
+
+_FEW = 10
+"""Blockers and warnings that are told above a plan; --checks-only has them all."""
 
 
 def exit_code(planned: Planned) -> ExitCode:
     """0 nothing to do, 1 something to do; 3 if something cannot come back."""
-    if planned.gaps or planned.blocked:
+    if planned.gaps or planned.blocked or blockers(planned.checks):
         return ExitCode.PARTIAL
-    return ExitCode.DIFFERENCES if planned.plan.steps else ExitCode.DONE
+    if any(map(_would_fail, planned.plan.steps)):
+        return ExitCode.PARTIAL
+    is_idle = not (planned.plan.steps or planned.outward.is_released)
+    return ExitCode.DONE if is_idle else ExitCode.DIFFERENCES
 
 
 def announcement(goal: Goal) -> list[str]:
@@ -55,9 +62,11 @@ def _span(first: datetime | None, last: datetime | None) -> str:
 def as_table(planned: Planned) -> str:
     """For a person."""
     actions = Counter(step.action for step in planned.plan.steps if not _accepts(step))
+    replaced = f"{actions[Action.REPLACE]} to replace, " if actions[Action.REPLACE] else ""
     summary = (
         f"Plan     {count(actions[Action.CREATE], 'object')} to create, "
-        f"{actions[Action.CONFIGURE]} to overwrite, {actions[Action.SKIP]} left as they are, "
+        f"{actions[Action.CONFIGURE]} to overwrite, {replaced}"
+        f"{actions[Action.SKIP]} left as they are, "
         f"{planned.equal} there and equal"
     )
     parts = [
@@ -65,11 +74,34 @@ def as_table(planned: Planned) -> str:
         *data_lines(planned),
         summary,
         "",
+        *check_lines(planned),
         *tables.plan(planned.plan),
+        *tables.outward_lines(planned.outward),
         *listing("Blocked:", [f"{gap.ref}: {gap.reason}" for gap in planned.blocked]),
     ]
     unreadable = [gap for gap in planned.gaps if gap not in planned.plan.gaps]
     return "\n".join([*parts, *tables.gap_lines(unreadable)]).rstrip()
+
+
+def check_lines(planned: Planned) -> list[str]:
+    """What stops it, and the first warnings; what the plan lists by itself is not said twice."""
+    said = {f"{gap.ref}: {gap.reason}" for gap in planned.blocked}
+    others = [one for one in planned.checks if one.id != "api-versions"]
+    lines = [
+        f"  {severity}: {shown(finding.about)}: {shown(finding.reason)}"
+        for severity in Severity
+        for finding in checks.found(others, severity)
+        if f"{finding.about}: {finding.reason}" not in said
+    ]
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - _FEW} more (plan --checks-only)"] if len(lines) > _FEW else []
+    return ["Checks:", *lines[:_FEW], *more, ""]
+
+
+def _would_fail(step: Step) -> bool:
+    """Whether it is known beforehand that the API server refuses the step."""
+    return step.action is Action.CONFIGURE and bool(step.reason)
 
 
 def _accepts(step: Step) -> bool:
@@ -79,7 +111,22 @@ def _accepts(step: Step) -> bool:
 
 def document(planned: Planned) -> dict[str, Any]:
     """Put the plan into JSON values."""
-    goal = planned.goal
+    return {
+        **document_of_goal(planned.goal),
+        "digest": planned.digest,
+        "equal": planned.equal,
+        **documents.plan(planned.plan),
+        "gaps": documents.gaps(planned.gaps),
+        "blocked": documents.gaps(planned.blocked),
+        "restored": [documents.snapshot(record) for record in planned.restored],
+        "rpoSeconds": points.rpo_seconds(planned.restored, planned.goal),
+        "outward": documents.outward(planned.outward),
+        "checks": [checks.document(one) for one in planned.checks],
+    }
+
+
+def document_of_goal(goal: Goal) -> dict[str, Any]:
+    """Put into JSON values from where to where."""
     return {
         "cluster": goal.cluster,
         "commit": goal.commit,
@@ -91,13 +138,6 @@ def document(planned: Planned) -> dict[str, Any]:
             "uid": goal.target.uid,
             "version": goal.target.version,
         },
-        "digest": planned.digest,
-        "equal": planned.equal,
-        **documents.plan(planned.plan),
-        "gaps": documents.gaps(planned.gaps),
-        "blocked": documents.gaps(planned.blocked),
-        "restored": [documents.snapshot(record) for record in planned.restored],
-        "rpoSeconds": points.rpo_seconds(planned.restored, goal),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, rebuild, tables
@@ -25,7 +26,11 @@ def as_table(result: Synced, seconds: Mapping[str, float]) -> str:
             "Left Git, and stay in the cluster:", [f"{ref}: {why}" for ref, why in result.kept]
         ),
     ]
-    return "\n".join([rebuild.as_table(result.rebuilt, {}), *lines, *tables.timings(seconds)])
+    rebuilt = result.rebuilt
+    if not (rebuilt.outcomes or rebuilt.released):
+        # A pipeline syncs every commit; what is as it was at its last run was told then.
+        rebuilt = replace(rebuilt, outside=None)
+    return "\n".join([rebuild.as_table(rebuilt, {}), *lines, *tables.timings(seconds)])
 
 
 def as_json(result: Synced, seconds: Mapping[str, float]) -> str:

@@ -20,6 +20,7 @@ from gitops_dr.model import (
     Result,
 )
 from gitops_dr.reports.text import count, listing, shown, table
+from gitops_dr.results import HeldBack, Outwards
 
 FIELDS_SHOWN = 8
 """Field changes shown of one object; the rest is counted."""
@@ -46,6 +47,33 @@ def held_lines(found: Iterable[Difference]) -> list[str]:
     """List what waits for a person to let it start."""
     lines = [f"{d.ref}: {', '.join(change.path for change in d.changes)}" for d in found]
     return listing("Held back so that nothing runs twice; change the field to let it start:", lines)
+
+
+def outward_lines(outward: Outwards) -> list[str]:
+    """List what acts outward and is held, and what becomes of it."""
+    if not outward.held:
+        return []
+    if outward.is_released:
+        title = "Acts outward; held, and released when everything else is there:"
+    else:
+        title = (
+            f"Acts outward, and stays held, since {shown(outward.stays)}. Release it with "
+            f"{outward.command}:"
+        )
+    lines = [f"{each.ref}{_by(each)}: {each.because}" for each in outward.held]
+    return listing(title, lines, limit=10)
+
+
+def released_lines(released: Iterable[Outcome]) -> list[str]:
+    """Say what was released, and what of it did not come to a good end."""
+    released = list(released)
+    if not released:
+        return []
+    return [f"Released what acts outward: {outcome_counts(released)}", *outcomes(released)]
+
+
+def _by(each: HeldBack) -> str:
+    return f" ({each.field})" if each.field else " (not made yet)"
 
 
 def differences(found: Iterable[Difference], *, limit: int = 200) -> list[str]:
@@ -87,8 +115,10 @@ def plan(made: Plan) -> list[str]:
         kinds.setdefault(step.ref.group_kind, Counter())[step.action] += 1
     lines = []
     if kinds:
-        # Only a sync deletes anything.
+        # Only a sync deletes anything, and only who is told so replaces.
         columns = {Action.CREATE: "CREATE", Action.CONFIGURE: "CONFIGURE", Action.SKIP: "LEAVE"}
+        if any(step.action is Action.REPLACE for step in made.steps):
+            columns[Action.REPLACE] = "REPLACE"
         if any(step.action is Action.DELETE for step in made.steps):
             columns[Action.DELETE] = "DELETE"
         rows = [
@@ -99,13 +129,17 @@ def plan(made: Plan) -> list[str]:
         lines.append("")
     accepted = [str(s.ref) for s in made.steps if s.empty_volume is EmptyVolume.ACCEPTED]
     changed = [
-        str(s.ref) for s in made.steps if s.action is Action.CONFIGURE and not s.empty_volume
+        f"{s.ref}: {s.reason}" if s.reason else str(s.ref)
+        for s in made.steps
+        if s.action is Action.CONFIGURE and not s.empty_volume
     ]
+    replaced = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.REPLACE]
     left = [f"{s.ref}: {s.reason}" for s in made.steps if s.action is Action.SKIP]
     deleted = [str(s.ref) for s in made.steps if s.action is Action.DELETE]
     return [
         *lines,
         *listing("Overwritten with what Git has:", changed),
+        *listing("Deleted and made again:", replaced),
         *listing("Accepted with the volume that they have, empty or not:", accepted),
         *listing("Left as they are:", left),
         *listing("Deleted, since they left Git:", deleted),

@@ -105,6 +105,13 @@ def merge_base(repo: Repository, one: str, other: str) -> str | None:
     return found.split("\n")[0] if found else None
 
 
+def descends(repo: Repository, commit: str, from_commit: str) -> bool:
+    """Whether ``commit`` is ``from_commit`` or has it in its history; not if it is unknown here."""
+    commits = [user_revision(from_commit), user_revision(commit)]
+    search = ["merge-base", "--is-ancestor", "--end-of-options"]
+    return repo.git.ask([*search, *commits], no=(1, 128)) is not None
+
+
 def exports(repo: Repository, commit: str, cluster: str) -> Iterator[str]:
     """The commits, at or before ``commit``, that an export of the cluster made; newest first."""
     line = f"^Cluster: {cluster}$"

@@ -83,7 +83,8 @@ def accept(
         tree = with_secrets(opened, where, read_point(opened, None), connection, emit=emit)
         identity = identify(connection)
         refuse_another_cluster(tree, identity, settings.name)
-        examined = examine(connection, identity, tree, trusted=settings.trusted_managers, emit=emit)
+        trusted = settings.trusted_managers
+        examined = examine(connection, identity, tree, trusted=trusted, holders=True, emit=emit)
         today = datetime.now(UTC).astimezone().date()
         found, _ = without_ignored(examined, settings.ignore, today=today)
 

@@ -6,29 +6,29 @@ gather: git, the repository, the cluster, as far as each can be had. compute: th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from gitops_dr.checks.facts import (
     ClusterFacts,
     Facts,
     Problem,
     RepositoryFacts,
-    SnapshotFacts,
 )
-from gitops_dr.checks.needs import Job, grants, needs_of
+from gitops_dr.checks.needs import WRITES, Job, grants, needs_of
+from gitops_dr.checks.reading import read_terminating
 from gitops_dr.checks.rows import check
 from gitops_dr.cluster import access, lease
 from gitops_dr.cluster.connect import ApiError, Connection, connect
-from gitops_dr.cluster.discover import Discovery, discover, identify
-from gitops_dr.cluster.listing import collection_path
+from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.cluster.record import NAMESPACE
 from gitops_dr.config import FILE
+from gitops_dr.engine.checking import dead_hooks
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.recorded import read_tree
-from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS, listed
+from gitops_dr.engine.snapshot_facts import snapshot_facts
+from gitops_dr.engine.snapshots import listed
 from gitops_dr.errors import GitOpsDRError, RepositoryError
 from gitops_dr.events import Emit, silent
 from gitops_dr.model import Body
@@ -38,11 +38,6 @@ from gitops_dr.repository.git import check_version, installed_version
 from gitops_dr.repository.history import is_shallow
 from gitops_dr.repository.repository import current_branch
 from gitops_dr.results import Diagnosis
-
-_VOLUMES = "/api/v1/persistentvolumes"
-_CLASSES = f"/apis/{CONTENTS.group}/v1/volumesnapshotclasses"
-_SLOW = 60.0
-"""Seconds after which a snapshot that nobody has looked at says that nobody does."""
 
 
 def doctor(where: Where, job: Job, *, emit: Emit = silent) -> Diagnosis:
@@ -129,9 +124,13 @@ def _cluster(connection: Connection, job: Job) -> tuple[ClusterFacts, tuple[Body
         discovery = discover(connection)
         needs = needs_of(job, discovery.resources)
         missing = pool.submit(_or_none, lambda: access.missing(connection, needs))
+        hooks = spaces = None
+        if job in WRITES:
+            hooks = pool.submit(_or_none, lambda: dead_hooks(connection))
+            spaces = pool.submit(_or_none, lambda: list(listed(connection, "/api/v1/namespaces")))
         snapshots = None
         if job in (Job.VOLUMES, Job.VOLUMES_RESTORE):
-            snapshots = pool.submit(_snapshots, connection, discovery)
+            snapshots = pool.submit(snapshot_facts, connection, discovery)
         who, lacking = us.result(), missing.result()
         live, unidentified = identity.result()
     user = who.user if who else ""
@@ -147,6 +146,8 @@ def _cluster(connection: Connection, job: Job) -> tuple[ClusterFacts, tuple[Body
         missing=lacking,
         holder=holder.result(),
         snapshots=snapshots.result() if snapshots else None,
+        hooks=hooks.result() if hooks else (),
+        terminating=_terminating(spaces.result()) if spaces else {},
     )
     # An account of it shows that it is there, too, to whom it may not be shown.
     is_there = has_namespace.result() or user.startswith(f"system:serviceaccount:{NAMESPACE}:")
@@ -162,45 +163,10 @@ def _or_none[Found](look: Callable[[], Found]) -> Found | None:
         return None
 
 
+def _terminating(namespaces: list[Body] | None) -> dict[str, str] | None:
+    return None if namespaces is None else read_terminating(namespaces)
+
+
 def _namespace(connection: Connection) -> bool:
     connection.request("GET", f"/api/v1/namespaces/{NAMESPACE}")
     return True
-
-
-def _snapshots(connection: Connection, discovery: Discovery) -> SnapshotFacts:
-    served = any(
-        (r.group, r.version, r.plural) == (SNAPSHOTS.group, "v1", SNAPSHOTS.plural)
-        for r in discovery.resources
-    )
-    if not served:
-        return SnapshotFacts(served=False)
-    classes: dict[str, int] = {}
-    try:
-        for one in listed(connection, _CLASSES):
-            driver = str(one.get("driver", ""))
-            classes[driver] = classes.get(driver, 0) + 1
-        drivers = {
-            str(csi.get("driver", ""))
-            for one in listed(connection, _VOLUMES)
-            if (csi := (one.get("spec") or {}).get("csi"))
-        }
-        untouched = _untouched(listed(connection, collection_path(SNAPSHOTS)))
-    except ApiError as error:
-        return SnapshotFacts(served=True, problem=Problem(error.message, error.hint))
-    return SnapshotFacts(
-        served=True,
-        drivers=tuple(sorted(drivers)),
-        classes=classes,
-        untouched=tuple(sorted(untouched)),
-    )
-
-
-def _untouched(snapshots: Iterable[Body]) -> list[str]:
-    found = []
-    for one in snapshots:
-        metadata = one["metadata"]
-        made = datetime.fromisoformat(metadata["creationTimestamp"])
-        waited = (datetime.now(UTC) - made).total_seconds()
-        if not one.get("status") and waited > _SLOW:
-            found.append(f"{metadata['namespace']}/{metadata['name']}")
-    return found

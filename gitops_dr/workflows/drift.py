@@ -14,6 +14,7 @@ from gitops_dr.engine.ignoring import without_ignored
 from gitops_dr.engine.keyed import with_secrets
 from gitops_dr.engine.lost_points import tell_lost_points
 from gitops_dr.engine.opening import Where, open_cluster, open_repo
+from gitops_dr.engine.outward import with_words
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.rendered import read_rendered
 from gitops_dr.engine.targets import open_target, read_target, refuse_another, without_platform
@@ -66,7 +67,7 @@ def drift(
         rendering = Rendering(read_rendered(rendered), rendered_namespace)
     elif rendered_namespace is not None:
         raise UsageError("--rendered-namespace: nothing is rendered", hint="say --rendered DIR too")
-    opened = open_repo(where, emit)
+    opened = open_repo(where, emit, target=target)
     tree = read_point(opened, at)
     base = read_base(opened, tree, against) if against is not None else None
     aimed = read_target(opened, where, target, emit=emit)
@@ -98,6 +99,8 @@ def drift(
         beside = None
         for line in examined.idle:
             emit(Notice(line))
+        if target is None:
+            examined = with_words(opened, examined)
     else:
         observation = look(connection, identity, tree, base.tree, emit=emit)
         merged = held_against(

@@ -7,11 +7,14 @@ done when nothing differs and everything that it made is ready.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from gitops_dr.engine.carrying import carry_out, refuse_what_is_blocked
+from gitops_dr.engine.activating import refuse_unsettled
+from gitops_dr.engine.carrying import refuse_what_is_blocked
 from gitops_dr.engine.holding import holding
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
+from gitops_dr.engine.releasing import carry_out_and_release
 from gitops_dr.events import Emit, silent
 from gitops_dr.planning.saved import SavedPlan
 from gitops_dr.planning.selection import EVERYTHING, Intent
@@ -30,6 +33,7 @@ def rebuild(
     target: str | None = None,
     expected: SavedPlan | None = None,
     accept_rewritten_history: bool = False,
+    hand_over: bool = True,
     timeout: float = 300.0,
     emit: Emit = silent,
 ) -> Rebuilt:
@@ -38,7 +42,8 @@ def rebuild(
     Objects that are there and differ are left untouched unless the intent is to overwrite them.
     ``target``: what the commit says for this target of the repository, into its cluster.
     ``expected``: a plan that somebody looked at, of the same commit and intent; what would be done
-    now must be just that. A history that has lost recovery points is refused, unless
+    now must be just that. ``hand_over``: what is made belongs to who applied it at the source, as
+    far as Git knows. A history that has lost recovery points is refused, unless
     ``accept_rewritten_history``. ``timeout``: seconds that an object may take to become ready.
 
     Raises ``RefusedError``, and what ``confirm`` raises,
@@ -53,10 +58,12 @@ def rebuild(
         emit=emit,
     )
     planned, connection = prepared.planned, prepared.connection
+    refuse_unsettled(prepared)
     if expected is not None and planned.saved is not None:
         expected.refuse_another(planned.saved)
     refuse_what_is_blocked(planned)
     confirm(planned)
 
+    intent = replace(intent, hand_over=hand_over)
     with holding("rebuild", connection=connection, emit=emit):
-        return carry_out(prepared, intent, timeout=timeout, emit=emit)
+        return carry_out_and_release(prepared, intent, timeout=timeout, emit=emit)

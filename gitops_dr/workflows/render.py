@@ -53,7 +53,7 @@ def render(
     Raises ``UsageError`` if there is no such target, and as reading and rewriting do. A file of the
     commit that is no manifest is told.
     """
-    opened = open_repo(where, emit)
+    opened = open_repo(where, emit, target=target)
     aimed = read_target(opened, where, target, masked=True, emit=emit)
     # By these settings Secrets are told apart; nothing in it could open one.
     sealing = Sealing(settings=opened.settings.secrets, recipients=lambda _path: ("nobody",))

@@ -72,7 +72,10 @@ def revert(
         # What became of claims at an earlier rebuild is that one's affair.
         observation=replace(examined.observation, started_empty=frozenset()),
     )
-    prepared = prepare_from(opened, connection, part, intent=Intent(overwrite=True), emit=emit)
+    # What is written is less than a whole object, and is tried below as it is.
+    prepared = prepare_from(
+        opened, connection, part, intent=Intent(overwrite=True), tried=False, emit=emit
+    )
     fields = {d.ref: frozenset(change.path for change in d.changes) for d in meant}
     aim = Aims(connection, examined, trusted=trusted, only=fields)
     plan, resources = prepared.planned.plan, prepared.resources

@@ -1,11 +1,13 @@
-"""A process that serves an admission webhook and an aggregated API over TLS. Listens on loopback.
+"""A process that serves admission webhooks and an aggregated API over TLS. Listens on loopback.
 
 ``python backend.py CERTIFICATE KEY`` prints its port, then serves until its standard input ends.
-``GET /calls`` tells how often each of the two was asked.
+``GET /calls`` tells how often each of them was asked: ``/check`` allows everything, ``/inject``
+also puts a label on it.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import sys
@@ -13,6 +15,9 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+
+INJECTED = "injected"
+"""The label that ``/inject`` puts on an object, with the value ``yes``."""
 
 GROUP = "stock.campaign.example"
 VERSION = "v1"
@@ -59,10 +64,19 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, {"kind": "Status", "apiVersion": "v1", "status": "Failure"})
 
     def do_POST(self) -> None:
-        """Allow what the webhook is asked about."""
+        """Allow what the webhook is asked about, and change it if it is the one that does."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.calls["webhook"] += 1
-        review["response"] = {"uid": review["request"]["uid"], "allowed": True}
+        request = review["request"]
+        response = {"uid": request["uid"], "allowed": True}
+        injects = self.path.partition("?")[0] == "/inject"
+        self.calls["injected" if injects else "webhook"] += 1
+        if injects:
+            labels = request["object"]["metadata"].get("labels") or {}
+            value = {**labels, INJECTED: "yes"}
+            patch = [{"op": "add", "path": "/metadata/labels", "value": value}]
+            response["patchType"] = "JSONPatch"
+            response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
+        review["response"] = response
         self._answer(200, review)
 
     def _answer(self, status: int, document: Any) -> None:

@@ -1,23 +1,14 @@
 """The audit log proves the order of a rebuild: what was needed was there, or ready, before.
 
 Once for the whole corpus, and once for the bookstore with an admission webhook and an aggregated
-API that a real process serves. Everything stays on loopback, which no EndpointSlice may name; so
-their Service is an ExternalName for localhost, and the API server resolves Services without the
-help of endpoints (``--enable-aggregator-routing=false``).
+API that a real process serves (``served.py``). What mutating admission changes is proved in
+``tests/workflows/test_mutating_admission.py``.
 """
 
 from __future__ import annotations
 
 import base64
-import datetime
-import json
-import ssl
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +18,19 @@ from campaigns.history import POLICY, prove, read_history
 from campaigns.independent import Api
 from campaigns.loader import load, wait_until
 from campaigns.rebuilding import Figures, Rebuilt, rebuild
+from campaigns.served import FLAGS as SERVED
+from campaigns.served import NAMESPACE, SERVICE, Backend, serving
 from command import gitops_dr
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from shop import create_shop, wait_until_open
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect
 
-SERVICE, NAMESPACE = "backend", "edge"
 API_SERVICE = f"/apis/apiregistration.k8s.io/v1/apiservices/{backend.VERSION}.{backend.GROUP}"
 ADMISSION = ("admissionregistration.k8s.io", "apiregistration.k8s.io")
-"""Groups whose objects stand between a request and the API server: they come last."""
+"""Groups whose objects stand between a request and the API server: what refuses comes last."""
 
-FLAGS = (f"--audit-policy-file={POLICY}", "--enable-aggregator-routing=false")
+FLAGS = (f"--audit-policy-file={POLICY}", *SERVED)
 
 
 def test_the_corpus_came_back_in_order(rebuilt: Rebuilt, figures: Figures) -> None:
@@ -53,69 +41,6 @@ def test_the_corpus_came_back_in_order(rebuilt: Rebuilt, figures: Figures) -> No
     )
     assert proof.existence > 1000
     assert not proof.wrong, "\n".join(proof.wrong)
-
-
-@dataclass(frozen=True)
-class Backend:
-    """The process behind webhook and aggregated API."""
-
-    port: int
-    certificate: bytes
-
-    def calls(self) -> dict[str, int]:
-        """How often each was asked."""
-        context = ssl.create_default_context(cadata=self.certificate.decode())
-        with urllib.request.urlopen(
-            f"https://localhost:{self.port}/calls", context=context
-        ) as answer:
-            calls: dict[str, int] = json.load(answer)
-        return calls
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Backend]:
-    """Run the process for the length of the block."""
-    certificate = _certificate(folder)
-    process = subprocess.Popen(
-        [sys.executable, backend.__file__, folder / "tls.crt", folder / "tls.key"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process.stdin, process.stdout:
-        yield Backend(int(process.stdout.readline()), certificate)
-        process.stdin.close()
-        process.wait(timeout=30)
-
-
-def _certificate(folder: Path) -> bytes:
-    """A certificate for the Service, signed by itself; written to the folder with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "backend")])
-    now = datetime.datetime.now(datetime.UTC)
-    hosts = [x509.DNSName("localhost"), x509.DNSName(f"{SERVICE}.{NAMESPACE}.svc")]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "tls.crt").write_bytes(pem)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "tls.key").write_bytes(private)
-    return pem
 
 
 def _edge(served: Backend) -> list[dict[str, Any]]:
@@ -244,7 +169,7 @@ def test_a_webhook_and_an_aggregated_api_come_last_and_work(
 ) -> None:
     repo = tmp_path / "repository"
     assert gitops_dr("init", str(repo), "--cluster", "edge").code == 0
-    with labs.running("edge", api_server_flags=FLAGS[1:]) as lab, Api(lab.server, lab.pki) as api:
+    with labs.running("edge", api_server_flags=SERVED) as lab, Api(lab.server, lab.pki) as api:
         reach = labs.service_account_kubeconfig(lab)
         connection = connect(reach)
         create_shop(connection)
@@ -288,6 +213,7 @@ def test_a_webhook_and_an_aggregated_api_come_last_and_work(
     stages: dict[bool, list[int]] = {False: [], True: []}
     for key, revision in history.created.items():
         if key in done:
-            # A policy does nothing before its binding is there.
-            stages[key[0] in ADMISSION and not key[1].endswith("Policy")].append(revision)
+            # A policy does nothing before its binding is there; what changes objects comes first.
+            late = key[0] in ADMISSION and not key[1].endswith("Policy")
+            stages[late and not key[1].startswith("Mutating")].append(revision)
     assert max(stages[False]) < min(stages[True])

@@ -9,12 +9,15 @@ import pytest
 from gitops_dr.checks.facts import (
     ClusterFacts,
     Facts,
+    Hook,
     Problem,
     RepositoryFacts,
     SnapshotFacts,
 )
+from gitops_dr.checks.findings import Severity
 from gitops_dr.checks.needs import Job, Need
-from gitops_dr.checks.rows import MOST_SKEW, ROWS, Severity, check
+from gitops_dr.checks.of_cluster import MOST_SKEW
+from gitops_dr.checks.rows import ROWS, check
 from gitops_dr.model import ANY, Gap, Holder, Ref
 
 REPOSITORY = RepositoryFacts(
@@ -38,6 +41,12 @@ CLUSTER = ClusterFacts(
     snapshots=SNAPSHOTS,
 )
 GOOD = Facts(job=Job.VOLUMES, git="2.39.5", repository=REPOSITORY, cluster=CLUSTER)
+HOOK = Hook(
+    Ref("x", "ValidatingWebhookConfiguration", "", "w"),
+    "w.example.com",
+    Ref("", "Service", "ops", "w"),
+    (),
+)
 HOLDER = Holder("r", "laptop", "bob", 7, "gitops-dr rebuild", "2026-11-22T10:00:00Z")
 
 
@@ -177,6 +186,25 @@ CASES = {
         cluster(snapshots=replace(SNAPSHOTS, untouched=("a/b", "a/c"))),
         ("snapshots", Severity.BLOCKER, "VolumeSnapshot a/b: nobody has looked at it (and 1 more)"),
     ),
+    "a controller that is gone": (
+        cluster(snapshots=replace(SNAPSHOTS, leader="its Lease is old")),
+        ("snapshots", Severity.WARNING, "snapshot controller: its Lease is old"),
+    ),
+    "a namespace that goes": (
+        replace(cluster(terminating={"old": "finalizers"}), job=Job.REBUILD),
+        ("namespaces", Severity.WARNING, "Namespace/old: is being deleted (finalizers)"),
+    ),
+    "a webhook without a backend": (
+        replace(cluster(hooks=(HOOK,)), job=Job.SYNC),
+        (
+            "webhooks",
+            Severity.WARNING,
+            (
+                "ValidatingWebhookConfiguration.x/w: its webhook w.example.com must answer, and "
+                "nothing is behind Service/ops/w"
+            ),
+        ),
+    ),
     "snapshots cannot be listed": (
         cluster(snapshots=SnapshotFacts(served=True, problem=Problem("volumesnapshots: no"))),
         ("snapshots", Severity.BLOCKER, "volumesnapshots: no"),
@@ -198,6 +226,16 @@ def test_what_is_wrong_is_told_once_and_has_a_remedy(case: str) -> None:
 
 def test_every_row_has_a_case() -> None:
     assert {row for _, (row, *_) in CASES.values()} == {row.id for row in ROWS}
+
+
+def test_what_stops_writes_is_nothing_to_who_reads() -> None:
+    facts = cluster(terminating={"old": ""}, hooks=(HOOK,))
+    assert found(replace(facts, job=Job.EXPORT)) == {}
+
+
+def test_what_we_may_not_look_at_is_not_known() -> None:
+    facts = replace(cluster(terminating=None, hooks=None), job=Job.REBUILD)
+    assert {one.id for one in check(facts) if one.findings is None} == {"namespaces", "webhooks"}
 
 
 def test_many_permissions_are_counted() -> None:

@@ -35,6 +35,7 @@ COMMANDS = [
     ["plan"],
     ["rebuild"],
     ["sync"],
+    ["failover"],
     ["doctor"],
     ["lab"],
     ["points"],

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from gitops_dr.desired.target import Form, Holds, Kept, Target
+from gitops_dr.desired.target import Form, Holds, Kept, Strategy, Target
 from gitops_dr.desired.target_file import check_target_name, read_target, schema_text
 from gitops_dr.errors import ManifestError, UsageError
 from gitops_dr.manifests.selector import ObjectSelector
@@ -32,7 +32,9 @@ WHOLE: dict[str, Any] = {
         "nodeSelectors": {"zone=a": "zone=b", "disk=ssd": ""},
     },
     "fields": [{"group": "example.com", "kind": "App", "path": "spec.image", "holds": "image"}],
-    "standby": {"replicas": "zero", "except": [{"kind": "Deployment", "because": "It watches."}]},
+    "strategy": "warm",
+    "active": False,
+    "standby": {"except": [{"kind": "Deployment", "because": "It watches."}]},
     "values": {"city": "Graz", "ports": {"http": 80}},
     "patches": [
         {"kind": "Deployment", "labels": "app=web", "because": "Small.", "strategic": {"spec": {}}},
@@ -53,7 +55,8 @@ def test_everything_that_may_be_said() -> None:
     assert target.namespaces.exclude == ("shop-test",)
     assert target.mappings.node_labels == {"zone=a": "zone=b", "disk=ssd": ""}
     assert target.fields[0].holds is Holds.IMAGE
-    assert target.standby.zero
+    assert target.strategy is Strategy.WARM
+    assert not target.active
     assert target.standby.kept == (Kept(ObjectSelector(kind="Deployment"), "It watches."),)
     assert [patch.form for patch in target.patches] == [Form.STRATEGIC, Form.JSON6902]
     assert target.patches[0].place == "targets/standby/target.yaml: patches[0]"
@@ -62,6 +65,23 @@ def test_everything_that_may_be_said() -> None:
 
 def test_an_empty_file_with_a_format_is_the_source_by_another_name() -> None:
     assert read({"format": 1}) == Target("standby")
+
+
+STANDINGS = [
+    # strategy, active: it is at rest, nothing is there
+    ({}, False, False),
+    ({"strategy": "hot"}, False, False),
+    ({"strategy": "warm"}, True, False),
+    ({"strategy": "warm", "active": True}, False, False),
+    ({"strategy": "cold"}, False, True),
+    ({"strategy": "cold", "active": True}, False, False),
+]
+
+
+@pytest.mark.parametrize(("written", "at_rest", "is_empty"), STANDINGS)
+def test_what_is_there_before_a_failover(written, at_rest, is_empty) -> None:
+    target = read({"format": 1, **written})
+    assert (target.at_rest, target.is_empty) == (at_rest, is_empty)
 
 
 def without(*path: Any) -> dict[str, Any]:
@@ -88,7 +108,8 @@ UNKNOWN = [
     (changed({}, "mappings", "storageClass"), "mappings.storageClass", "'storageClasses'"),
     (changed("x", "patches", 0, "becuase"), "patches[0].becuase", "'because'"),
     (changed("x", "fields", 0, "hold"), "fields[0].hold", "'holds'"),
-    (changed("x", "standby", "replica"), "standby.replica", "'replicas'"),
+    (changed("warm", "strateg"), "strateg", "'strategy'"),
+    (changed(True, "actve"), "actve", "'active'"),
     (changed([], "standby", "exept"), "standby.exept", "'except'"),
     (changed("x", "standby", "except", 0, "knd"), "standby.except[0].knd", "'kind'"),
     (changed([], "namespaces", "exlude"), "namespaces.exlude", "'exclude'"),
@@ -106,7 +127,9 @@ def test_an_unknown_key_is_an_error_with_a_near_one(document, place, near) -> No
 WRONG = [
     (changed(2, "format"), "format 2"),
     (changed(7, "context"), "context"),
-    (changed("some", "standby", "replicas"), "standby.replicas"),
+    (changed("lukewarm", "strategy"), "strategy: "),
+    (changed("yes", "active"), "active: "),
+    (changed("zero", "standby", "replicas"), "standby.replicas: unknown key"),
     (changed("  ", "patches", 0, "because"), "patches[0].because: says nothing"),
     (without("patches", 0, "because"), "patches[0].because"),
     (without("patches", 0, "strategic"), "exactly one of strategic and json6902"),
@@ -171,5 +194,5 @@ def test_the_shipped_example_is_a_target() -> None:
     data = Path(shipped("templates/target/target.yaml")).read_bytes()
     target = read_target(data, "standby")
     assert target.patches
-    assert target.standby.zero
+    assert target.at_rest
     jsonschema.validate(yaml.safe_load(data), SCHEMA)

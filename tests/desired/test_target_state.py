@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from volumes_samples import RECORD
 
+from gitops_dr.desired.outward import Hold, shipped_rows
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_file import read_target
 from gitops_dr.desired.target_state import OWN, Rewriter, Rewritten, rewritten
@@ -187,7 +188,7 @@ def test_a_target_without_some_of_the_namespaces(text: str) -> None:
 
 
 def test_a_standby_rests() -> None:
-    by_name, result, _ = found("standby: {replicas: zero}")
+    by_name, result, _ = found("strategy: warm", hold=Hold(shipped_rows()))
     assert by_name["Deployment.apps/shop/web"]["spec"]["replicas"] == 0
     assert by_name["CronJob.batch/shop/nightly"]["spec"]["suspend"] is True
     assert "HorizontalPodAutoscaler.autoscaling/shop/web" not in by_name
@@ -199,13 +200,13 @@ def test_a_standby_rests() -> None:
 
 def test_what_the_cluster_itself_needs_does_not_rest() -> None:
     """Its DNS, and what stands behind a webhook: without that nothing could be written there."""
-    by_name, _, _ = found("standby: {replicas: zero}")
+    by_name, _, _ = found("strategy: warm")
     assert by_name["Deployment.apps/kube-system/dns"]["spec"]["replicas"] == 2
     assert by_name["Deployment.apps/shop/hook"]["spec"]["replicas"] == 2
 
 
 def test_what_people_except_does_not_rest() -> None:
-    text = "standby: {replicas: zero, except: [{kind: Deployment, name: web, because: Watches.}]}"
+    text = "strategy: warm\nstandby: {except: [{kind: Deployment, name: web, because: Watches.}]}"
     by_name, result, _ = found(text)
     assert by_name["Deployment.apps/shop/web"]["spec"]["replicas"] == 3
     # And with it what scales it.
@@ -213,9 +214,82 @@ def test_what_people_except_does_not_rest() -> None:
     assert not result.omissions
 
 
-def test_keeping_replicas_is_no_standby() -> None:
-    by_name, _, _ = found("standby: {replicas: keep}")
+@pytest.mark.parametrize(
+    "text", ["strategy: hot", "strategy: cold", "strategy: warm\nactive: true"]
+)
+def test_what_is_not_warm_or_was_failed_over_to_does_not_rest(text: str) -> None:
+    by_name, _, _ = found(text)
     assert by_name["Deployment.apps/shop/web"]["spec"]["replicas"] == 3
+
+
+HOLD = Hold(shipped_rows())
+NIGHTLY = "CronJob.batch/shop/nightly"
+
+
+@pytest.mark.parametrize(
+    "text", ["strategy: hot", "strategy: warm", "strategy: warm\nactive: true"]
+)
+def test_what_acts_outward_is_held_whatever_the_strategy(text: str) -> None:
+    by_name, _, rewriter = found(text, hold=HOLD)
+    assert by_name[NIGHTLY]["spec"]["suspend"] is True
+    assert {str(ref) for ref in rewriter.held} == {NIGHTLY}
+
+
+def test_a_held_object_is_known_by_its_name_at_the_target() -> None:
+    by_name, _, rewriter = found("mappings: {namespaces: {shop: shop-b}}", hold=HOLD)
+    assert by_name["CronJob.batch/shop-b/nightly"]["spec"]["suspend"] is True
+    assert {str(ref) for ref in rewriter.held} == {"CronJob.batch/shop-b/nightly"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "standby: {except: [{kind: CronJob, because: It only reads.}]}",
+        (
+            "patches: [{kind: CronJob, because: It reads, json6902: "
+            "[{op: replace, path: /spec/suspend, value: false}]}]"
+        ),
+    ],
+    ids=["except", "patch"],
+)
+def test_people_have_the_last_word_about_what_is_held(text: str) -> None:
+    by_name, _, rewriter = found(text, hold=HOLD)
+    assert not by_name[NIGHTLY]["spec"].get("suspend")
+    assert not rewriter.held
+
+
+def test_what_git_suspends_is_not_held_by_us() -> None:
+    body = obj("CronJob", "asleep", group="batch", spec={"suspend": True})
+    source = Loaded({ref_of(body): body})
+    result, rewriter = source.at(target(hold=HOLD))
+    assert not rewriter.held
+    assert result.state == source.state
+
+
+def test_a_workload_is_held_with_its_autoscaler_unless_the_api_server_asks_it() -> None:
+    pods = {"metadata": {"labels": {"app": "hook"}}, "spec": {"containers": [{"image": "keel:1"}]}}
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "keel"}
+    keel = obj("Deployment", "keel", group="apps", spec={"template": pods})
+    scaler = obj(
+        "HorizontalPodAutoscaler", "keel", group="autoscaling", spec={"scaleTargetRef": scaled}
+    )
+    alone = Loaded({ref_of(body): body for body in (scaler, keel)})
+    result, rewriter = alone.at(target(hold=HOLD))
+    assert {ref.kind for ref in rewriter.held} == {"Deployment", "HorizontalPodAutoscaler"}
+    assert [(o.rule, o.ref) for o in result.omissions] == [("outward", ref_of(scaler))]
+    ((_, entry),) = result.state.entries.items()
+    assert yaml.safe_load(entry.fingerprint)["spec"]["replicas"] == 0
+    asked = Loaded({**OBJECTS, ref_of(keel): keel, ref_of(scaler): scaler})
+    _, rewriter = asked.at(target(hold=HOLD))
+    assert {str(ref) for ref in rewriter.held} == {NIGHTLY}
+
+
+def test_only_what_may_be_held_is_looked_at() -> None:
+    source = Loaded()
+    source.at(
+        Target(hold=Hold(shipped_rows(), frozenset({Ref("batch", "CronJob", "shop", "nightly")})))
+    )
+    assert {ref.kind for ref in source.loaded} == {"CronJob"}
 
 
 PATCH = """
@@ -260,9 +334,7 @@ def test_patches_count_last_and_choose_by_the_source() -> None:
 
 
 def test_each_step_has_its_reason() -> None:
-    text = (
-        "mappings: {namespaces: {shop: b}, images: {old.example/: x/}}\nstandby: {replicas: zero}\n"
-    )
+    text = "mappings: {namespaces: {shop: b}, images: {old.example/: x/}}\nstrategy: warm\n"
     rewriter = Rewriter(target(text + PATCH))
     ref = Ref("apps", "Deployment", "shop", "web")
     reasons = [reason for reason, _ in rewriter.steps(ref, OBJECTS[ref])]
@@ -364,9 +436,7 @@ mappings:
 @given(st.sampled_from(BODIES))
 def test_rewriting_leaves_the_sources_body_alone(body: Body) -> None:
     before = deepcopy(body)
-    text = (
-        "mappings: {namespaces: {shop: b}, images: {old.example/: x/}}\nstandby: {replicas: zero}\n"
-    )
+    text = "mappings: {namespaces: {shop: b}, images: {old.example/: x/}}\nstrategy: warm\n"
     rewriter = Rewriter(target(text + PATCH))
     once = rewriter.rewrite(ref_of(body), body)
     assert body == before

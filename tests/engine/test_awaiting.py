@@ -62,6 +62,59 @@ def test_while_others_of_its_kind_come_on_its_turn_is_still_to_come(awaiting):
     assert awaiting.lacks(SNAPSHOT) == ""
 
 
+HOOK = Ref("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "", "w")
+SETTLES = Readiness(ready=True, settles=2.0)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_what_has_to_settle_is_waited_for_a_little_longer(awaiting, seen):
+    awaiting.written(HOOK, BUSY if seen else SETTLES, 99.0 if seen else 100.0)
+    if seen:
+        assert not awaiting.seen(HOOK, SETTLES, 100.0)
+    assert awaiting.waits(HOOK)
+    assert awaiting.settled(101.9) == []
+    awaiting.seen(HOOK, SETTLES, 101.9)
+    assert awaiting.settled(102.0) == [HOOK]
+    assert not awaiting.waits(HOOK)
+    assert awaiting.settled(200.0) == []
+    assert verdict(awaiting, HOOK) == (Result.DONE, "")
+
+
+def test_the_end_does_not_wait_until_it_has_settled(awaiting):
+    awaiting.written(HOOK, SETTLES, 100.0)
+    assert not awaiting.holds_the_end(100.0)
+
+
+USABLE = Readiness(ready=False, reason="nobody has injected it", usable=True)
+
+
+def test_who_needs_what_is_usable_goes_on_and_the_end_waits(awaiting):
+    awaiting.written(BOOK, BUSY, 100.0)
+    assert awaiting.waits(BOOK)
+    assert awaiting.seen(BOOK, USABLE, 101.0)
+    assert not awaiting.waits(BOOK)
+    assert not awaiting.seen(BOOK, USABLE, 102.0), "told once"
+    assert awaiting.holds_the_end(103.0)
+    assert awaiting.give_up(100.0 + TIMEOUT + SOON) == [BOOK]
+    assert verdict(awaiting, BOOK) == (Result.UNREADY, "nobody has injected it")
+
+
+def test_a_kind_with_a_time_of_its_own_is_given_up_after_that(awaiting):
+    awaiting.written(HOOK, BUSY, 100.0)
+    assert awaiting.give_up(160.0) == []
+    assert awaiting.give_up(160.0 + SOON) == [HOOK]
+
+
+def test_it_tells_of_what_nobody_knows_to_be_ready(awaiting):
+    assert awaiting.unsure(WEB) == ""
+    awaiting.written(WEB, BUSY, 100.0)
+    awaiting.written(BOOK, SILENT, 100.0)
+    assert awaiting.unsure(WEB) == "0 of 1"
+    assert awaiting.unsure(BOOK) == "reports nothing"
+    awaiting.seen(WEB, READY, 101.0)
+    assert awaiting.unsure(WEB) == ""
+
+
 def test_no_patience_outlasts_the_timeout(awaiting):
     awaiting.written(SNAPSHOT, HOPELESS, 0.0)
     for second in range(1, 40):

@@ -24,6 +24,7 @@ KINDS = {
     ("", "Namespace"),
     ("", "PersistentVolumeClaim"),
     ("", "ResourceQuota"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
     ("shop.example", "Book"),
 }
@@ -371,6 +372,14 @@ def test_after_the_timeout_it_goes_on_without(world):
     assert outcomes["ConfigMap/shop/a"].result is Result.DONE
 
 
+def test_what_nobody_works_on_yet_is_done_when_it_is_there(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    needing = config_map("a", need(NS, ready=True, hard=True))
+    outcomes = run(step(NS), needing, unawaited={parse_ref(NS)})
+    assert outcomes[NS].result is Result.DONE
+    assert outcomes["ConfigMap/shop/a"].result is Result.DONE
+
+
 def test_what_a_stuck_watch_has_not_seen_is_seen_at_the_end(world):
     """Nobody is called unready by what was seen minutes ago."""
     world.phases[parse_ref(NS)] = "Pending"
@@ -637,6 +646,27 @@ def test_the_pauses_grow_and_patience_ends(world, monkeypatch):
     assert times[-1] - times[0] >= 0.09
 
 
+def unserved(each: Step, find_uid: Any) -> Act:
+    return replace(too_early(each, find_uid), unserved=True)
+
+
+def test_a_kind_that_an_operator_may_still_define_is_tried_as_long_as_one_may_come(
+    world, monkeypatch
+):
+    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.01)
+    monkeypatch.setattr(executing, "_LAST_RETRY", 0.01)
+    monkeypatch.setattr(executing, "_PATIENCE", 0.1)
+    world.phases[parse_ref(NS)] = "Pending"
+    world.script("ConfigMap/shop/a", unserved)
+    world.script("ConfigMap/shop/z", too_early)
+    running = start(step(NS), config_map("a"), config_map("z"))
+    custom = parse_ref("ConfigMap/shop/a")
+    world.wait_for(lambda: len(world.times.get(custom, ())) > 40)
+    assert len(world.times[parse_ref("ConfigMap/shop/z")]) < 20
+    world.becomes(NS, "Active")
+    assert running.result()["ConfigMap/shop/a"].result is Result.FAILED
+
+
 def test_the_timeout_limits_patience_too(world, monkeypatch):
     monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
     world.script("ConfigMap/shop/a", too_early)
@@ -692,6 +722,59 @@ def test_a_stage_does_not_wait_for_readiness(world):
 def test_a_plan_of_late_stages_only_begins_at_once(world):
     run(step(WEBHOOK))
     assert world.tried() == [WEBHOOK]
+
+
+# -- mutating admission ----------------------------------------------------------------------------
+
+MUTATING = "MutatingWebhookConfiguration.admissionregistration.k8s.io/m"
+
+
+def test_what_it_matches_waits_until_it_is_in_force(world):
+    run(step(MUTATING), config_map("a", need(MUTATING, ready=True)))
+    before, after = (world.times[parse_ref(ref)][0] for ref in (MUTATING, "ConfigMap/shop/a"))
+    assert after - before >= 2
+
+
+def backed(world: World, *, backend: str = NS) -> dict[str, Outcome]:
+    return run(
+        step(backend),
+        step(MUTATING, need(backend, ready=True)),
+        config_map("a", need(MUTATING, ready=True)),
+        step(QUOTA),
+        step(WEBHOOK),
+        timeout=0.2,
+    )
+
+
+def test_without_its_backend_it_comes_last_and_nobody_waits_for_it(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    outcomes = backed(world)
+    tried = world.tried()
+    assert set(tried[:2]) == {NS, "ConfigMap/shop/a"}
+    assert tried.index(MUTATING) > tried.index(QUOTA)
+    assert outcomes[MUTATING].result is Result.DONE
+    assert outcomes[MUTATING].reason == f"came after what it matches: {NS} is Pending"
+
+
+def test_without_it_is_also_where_it_did_not_come(world):
+    world.script(NS, fails)
+    outcomes = backed(world)
+    assert world.tried().index(MUTATING) > world.tried().index(QUOTA)
+    assert outcomes[MUTATING].reason == f"came after what it matches: {NS} did not come"
+
+
+def test_without_it_is_also_where_nobody_reports_on_it(world, monkeypatch):
+    monkeypatch.setattr(awaiting, "SILENCE", 0.1)
+    outcomes = backed(world, backend="Book.shop.example/shop/b")
+    assert world.tried().index(MUTATING) > world.tried().index(QUOTA)
+    assert "reports nothing" in outcomes[MUTATING].reason
+
+
+def test_what_only_refuses_has_no_later_stage(world):
+    world.phases[parse_ref(NS)] = "Pending"
+    outcomes = run(step(NS), step(WEBHOOK, need(NS, ready=True)), timeout=0.05)
+    assert outcomes[WEBHOOK].result is Result.DONE
+    assert outcomes[WEBHOOK].reason == ""
 
 
 # -- owners ----------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_its_phases_are_told(save, where, target):
     events = []
     prepare(where, emit=events.append)
     ended = [event.phase for event in events if isinstance(event, PhaseEnded)]
-    assert ended == ["observe", "compare", "plan"]
+    assert ended == ["observe", "compare", "plan", "check"]
 
 
 # -- recovery points -------------------------------------------------------------------------------

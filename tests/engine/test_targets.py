@@ -196,6 +196,7 @@ def test_a_secret_of_each_cluster_never_comes_from_the_source(repo: Path) -> Non
     put(
         repo,
         **{
+            FILE: "format: 1\nactive: true\n",
             "gitops-dr.yaml": POLICY,
             SITE: sealed("site", key=CANARY),
             SITE.replace("site", "db"): sealed("db", password=CANARY),
@@ -205,7 +206,8 @@ def test_a_secret_of_each_cluster_never_comes_from_the_source(repo: Path) -> Non
     (found,) = render(repo, *diff, code=1).json["objects"]
     assert (found["state"], found["ref"]["name"]) == ("left out", "site")
     assert "name: site" in render(repo).out
-    put(repo, **{"targets/standby/secrets/site.yaml": sealed("site", key="other")})
+    own = {"targets/standby/secrets/site.yaml": sealed("site", key="other")}
+    put(repo, **{FILE: "format: 1\nactive: true\n", **own})
     (found,) = render(repo, *diff, code=1).json["objects"]
     assert (found["state"], found["because"]) == (
         "changed",
@@ -213,7 +215,7 @@ def test_a_secret_of_each_cluster_never_comes_from_the_source(repo: Path) -> Non
     )
     # The source itself, to go back to it, has it still.
     uid = read_point(open_repo(where(repo)), None).coverage.uid  # type: ignore[union-attr]
-    put(repo, **{"targets/back/target.yaml": f"format: 1\nuid: {uid}\n"})
+    put(repo, **{"targets/back/target.yaml": f"format: 1\nactive: true\nuid: {uid}\n"})
     assert "no difference" in render(repo, "--target", "back", "--diff").out
 
 
@@ -355,13 +357,27 @@ def test_without_a_target_the_source_is_printed_byte_for_byte(repo: Path, tmp_pa
 
 
 def test_a_target_without_anything_is_the_source_byte_for_byte(repo: Path) -> None:
-    put(repo)
+    put(repo, **{FILE: "format: 1\nactive: true\n"})
     assert render(repo, "--target", "standby").out == render(repo).out
     assert "no difference" in render(repo, "--target", "standby", "--diff").out
 
 
+def test_one_that_was_not_failed_over_to_holds_what_acts_outward_and_nothing_else(
+    repo: Path,
+) -> None:
+    put(repo)
+    found = render(repo, "--target", "standby", "--diff", "-o", "json", code=1).json["objects"]
+    kinds = {each["ref"]["kind"] for each in found}
+    assert kinds == {"CronJob"}
+    assert all(
+        [change["path"] for step in each["steps"] for change in step["changes"]] == ["spec.suspend"]
+        for each in found
+        if "steps" in each
+    )
+
+
 def test_the_target_is_printed(repo: Path, tmp_path: Path) -> None:
-    text = "format: 1\nmappings: {namespaces: {catalog: catalog-b}}\nstandby: {replicas: zero}\n"
+    text = "format: 1\nmappings: {namespaces: {catalog: catalog-b}}\nstrategy: warm\n"
     put(
         repo,
         **{
@@ -387,7 +403,7 @@ def test_the_diff_as_a_table_and_for_programs(repo: Path) -> None:
     put(
         repo,
         **{
-            FILE: "format: 1\nstandby: {replicas: zero}\n",
+            FILE: "format: 1\nstrategy: warm\n",
             "targets/standby/secrets/db.yaml": sealed(password=CANARY),
         },
     )

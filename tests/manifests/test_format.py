@@ -169,6 +169,6 @@ def test_the_documents_paths_are_the_real_ones() -> None:
 def test_the_documents_yaml_is_canonical() -> None:
     document = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for block in blocks:
         assert canonical(parse_document(block.encode(), "format.md")).decode() == block

@@ -12,6 +12,7 @@ from gitops_dr.manifests.selector import (
     equal_labels,
     parse_labels,
     pattern_matches,
+    selector_labels,
 )
 from gitops_dr.model import Ref
 
@@ -149,3 +150,36 @@ def test_a_pattern_of_many_stars_takes_no_time():
     started = time.monotonic()
     assert not pattern_matches("*a" * 4 + "b", "a" * 253)
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "expected"),
+    [
+        ({}, {"a": "b"}, True),
+        ({"matchLabels": {"a": "b"}}, {"a": "b", "c": "d"}, True),
+        ({"matchLabels": {"a": "b"}}, {"a": "c"}, False),
+        (
+            {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}]},
+            {"a": "c"},
+            True,
+        ),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {}, True),
+        (
+            {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]},
+            {"a": "b"},
+            False,
+        ),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"b": "x"}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"b": "x"}, True),
+        (
+            {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]},
+            {"a": "b"},
+            False,
+        ),
+        ({"matchLabels": {"a": 3}}, {}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": 3}]}, {"a": "b"}, False),
+        ({"matchLabels": 3, "matchExpressions": [None, {"key": "a", "operator": "Odd"}]}, {}, True),
+    ],
+)
+def test_a_selector_of_a_manifest(selector, labels, expected):
+    assert all(one.holds(labels) for one in selector_labels(selector)) is expected

@@ -5,6 +5,8 @@ import json
 import random
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from corpus import corpus
@@ -209,6 +211,153 @@ def test_equal_edges_of_a_cycle_give_way_to_the_tiers() -> None:
     account, token = parse_ref("ServiceAccount/ns/a"), parse_ref("Secret/ns/token")
     ordering = arrange({account: related(Need(token)), token: related(Need(account))})
     assert [each.ref for each in ordering.steps] == [account, token]
+
+
+def test_an_edge_that_yields_is_the_weakest_of_all() -> None:
+    strong, weak = Need(config("b")), Need(config("a"), ready=True, hard=True)
+    yielding = replace(
+        related(weak), references=References((weak,), yielding=frozenset({weak.ref}))
+    )
+    ordering = arrange({config("a"): related(strong), config("b"): yielding})
+    assert names(ordering) == ["b", "a"]
+    assert ordering.steps[1].needs == (strong,)
+    (note,) = ordering.notes
+    assert note.startswith("ConfigMap/ns/b does not wait for ConfigMap/ns/a")
+
+
+def facts_of(text: str, body: dict[str, Any]) -> tuple[Ref, ObjectFacts]:
+    ref = parse_ref(text)
+    return ref, collect(ref, {"metadata": {"name": ref.name}, **body}, "things")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kept"),
+    [
+        # A token is deleted without its account, which only lists it.
+        (
+            ("ServiceAccount/ns/a", {"secrets": [{"name": "t"}]}),
+            (
+                "Secret/ns/t",
+                {"metadata": {"annotations": {"kubernetes.io/service-account.name": "a"}}},
+            ),
+            ("Secret/ns/t", "ServiceAccount/ns/a"),
+        ),
+        # What is owned is linked later; what its owner refers to it has to find.
+        (
+            ("Certificate.cert-manager.io/ns/c", {"spec": {"issuerRef": {"name": "i"}}}),
+            (
+                "Issuer.cert-manager.io/ns/i",
+                {
+                    "metadata": {
+                        "ownerReferences": [
+                            {
+                                "apiVersion": "cert-manager.io/v1",
+                                "kind": "Certificate",
+                                "name": "c",
+                            }
+                        ]
+                    }
+                },
+            ),
+            ("Certificate.cert-manager.io/ns/c", "Issuer.cert-manager.io/ns/i"),
+        ),
+        (
+            (
+                "ConfigMap/ns/c",
+                {
+                    "metadata": {
+                        "ownerReferences": [
+                            {"apiVersion": "batch/v1", "kind": "CronJob", "name": "j"}
+                        ]
+                    }
+                },
+            ),
+            (
+                "CronJob.batch/ns/j",
+                {
+                    "spec": {
+                        "jobTemplate": {
+                            "spec": {
+                                "template": {"spec": {"volumes": [{"configMap": {"name": "c"}}]}}
+                            }
+                        }
+                    }
+                },
+            ),
+            ("CronJob.batch/ns/j", "ConfigMap/ns/c"),
+        ),
+    ],
+)
+def test_a_circle_is_broken_where_the_rows_say_so(
+    one: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]], kept: tuple[str, str]
+) -> None:
+    ordering = arrange(dict([facts_of(*one), facts_of(*other)]))
+    edges = [(str(step.ref), str(need.ref)) for step in ordering.steps for need in step.needs]
+    assert edges == [kept]
+    (note,) = ordering.notes
+    assert note.startswith(f"{kept[1]} does not wait for {kept[0]}")
+
+
+def test_a_budget_comes_after_the_workloads_whose_pods_it_counts() -> None:
+    def workload(name: str, app: str) -> tuple[Ref, ObjectFacts]:
+        template = {"metadata": {"labels": {"app": app}}}
+        return facts_of(f"Deployment.apps/{name}", {"spec": {"template": template}})
+
+    def needs_of(selector: Any) -> set[str]:
+        name = "PodDisruptionBudget.policy/ns/a"
+        facts = dict(
+            [
+                facts_of(name, {"spec": {"selector": selector}}),
+                workload("ns/web", "web"),
+                workload("ns/db", "db"),
+                workload("far/web", "web"),
+            ]
+        )
+        steps = {str(each.ref): each for each in arrange(facts).steps}
+        return {str(need.ref) for need in steps[name].needs}
+
+    assert needs_of({"matchLabels": {"app": "web"}}) == {"Deployment.apps/ns/web"}
+    unlike = {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["web"]}]}
+    assert needs_of(unlike) == {"Deployment.apps/ns/db"}
+    assert needs_of({}) == {"Deployment.apps/ns/web", "Deployment.apps/ns/db"}
+    assert needs_of(None) == set()
+
+
+def test_who_needs_what_is_nowhere_needs_who_makes_it() -> None:
+    certificate = facts_of("Certificate.cert-manager.io/ns/c", {"spec": {"secretName": "tls"}})
+    volumes = [{"secret": {"secretName": "tls"}}]
+    web = facts_of("Pod/ns/web", {"spec": {"volumes": volumes}})
+    secret = facts_of("Secret/ns/tls", {})
+
+    def needs_of(ordering: Ordering) -> set[str]:
+        (found,) = [each for each in ordering.steps if each.ref == web[0]]
+        return {str(need.ref) for need in found.needs}
+
+    assert needs_of(arrange(dict([certificate, web]))) == {str(certificate[0])}
+    assert needs_of(arrange(dict([certificate, web]), present=[secret[0]])) == set()
+    assert needs_of(arrange(dict([certificate, web, secret]))) == {str(secret[0])}
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [
+        ("Endpoints/ns/hook", {"name": "hook"}),
+        (
+            "EndpointSlice.discovery.k8s.io/ns/hook-1",
+            {"name": "hook-1", "labels": {"kubernetes.io/service-name": "hook"}},
+        ),
+    ],
+)
+def test_who_needs_a_service_ready_needs_what_it_leads_to(
+    name: str, metadata: dict[str, Any]
+) -> None:
+    service, hook = parse_ref("Service/ns/hook"), parse_ref(f"{ADMISSION}/hook")
+    ref, facts = facts_of(name, {"metadata": metadata})
+    ordering = arrange(
+        {hook: related(Need(service, ready=True)), service: ObjectFacts(), ref: facts}
+    )
+    assert [each.ref for each in ordering.steps] == [service, ref, hook]
+    assert {need.ref for need in ordering.steps[-1].needs} == {service, ref}
 
 
 def test_a_long_cycle_is_named_in_one_bearable_line() -> None:

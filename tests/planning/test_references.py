@@ -584,6 +584,7 @@ def test_every_row_says_why_and_where_from(row: dict[str, Any]) -> None:
     assert row["link"].startswith("https://")
     known = {"from", "path", "name", "when", "to", "namespace", "default", "ready", "hard"}
     known |= {"optional", "completes", "data", "because", "link", "kind", "names", "except"}
+    known |= {"makes", "yields"}
     assert set(row) <= known
     paths = row.get("path", [])
     for path in [paths] if isinstance(paths, str) else paths:

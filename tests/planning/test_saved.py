@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gitops_dr.errors import RefusedError, UsageError
 from gitops_dr.model import Action, Plan, Step, parse_ref
 from gitops_dr.planning.saved import SavedPlan, describe, read_saved, write_saved
-from gitops_dr.planning.selection import Intent, Selection
+from gitops_dr.planning.selection import Intent, Release, Selection
 
 SAVED = SavedPlan(
     cluster="prod",
@@ -27,7 +27,10 @@ SAVED = SavedPlan(
         ),
         accept_empty_volumes=True,
         overwrite=True,
+        replace=True,
+        take_ownership=True,
         without_secrets=True,
+        release=Release.NEVER,
     ),
     steps=("create Namespace/shop", "create ConfigMap/shop/a"),
 )
@@ -37,6 +40,15 @@ def test_it_is_read_back_as_it_was() -> None:
     assert read_saved(write_saved(SAVED), "plan.json") == SAVED
     plain = replace(SAVED, intent=Intent(), steps=())
     assert read_saved(write_saved(plain), "plan.json") == plain
+
+
+def test_one_of_an_older_version_replaces_nothing() -> None:
+    document = json.loads(write_saved(SAVED))
+    for key in ("replace", "takeOwnership", "release"):
+        del document["wanted"][key]
+    found = read_saved(json.dumps(document), "plan.json").intent
+    assert (found.overwrite, found.replace, found.take_ownership) == (True, False, False)
+    assert found.release is Release.IF_NEWEST
 
 
 def test_steps_are_told_by_name() -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from gitops_dr.model import parse_ref
-from gitops_dr.planning.tiers import stage, tier
+from gitops_dr.planning.tiers import stage, tier, unbacked_stage
 from gitops_dr.resources import shipped
 
 RBAC = "rbac.authorization.k8s.io"
@@ -53,13 +53,28 @@ def test_one_kind_comes_before_the_other(before: str, after: str) -> None:
         ("ValidatingAdmissionPolicy.admissionregistration.k8s.io", 0),
         ("ResourceQuota", 1),
         ("APIService.apiregistration.k8s.io", 2),
-        ("MutatingWebhookConfiguration.admissionregistration.k8s.io", 2),
+        ("MutatingWebhookConfiguration.admissionregistration.k8s.io", 0),
+        ("MutatingAdmissionPolicyBinding.admissionregistration.k8s.io", 0),
         ("ValidatingWebhookConfiguration.admissionregistration.k8s.io", 2),
         ("ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io", 2),
     ],
 )
 def test_what_refuses_others_waits_for_them(kind: str, expected: int) -> None:
     assert stage(key(kind)) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("MutatingWebhookConfiguration.admissionregistration.k8s.io", 2),
+        ("MutatingAdmissionPolicyBinding.admissionregistration.k8s.io", 2),
+        ("ValidatingWebhookConfiguration.admissionregistration.k8s.io", 2),
+        ("ResourceQuota", 1),
+        ("Deployment.apps", 0),
+    ],
+)
+def test_what_changes_others_and_has_no_backend_comes_last(kind: str, expected: int) -> None:
+    assert unbacked_stage(key(kind)) == expected
 
 
 def test_a_kind_of_another_group_is_not_mistaken() -> None:

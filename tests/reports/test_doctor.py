@@ -7,8 +7,8 @@ import json
 import pytest
 import yaml
 
+from gitops_dr.checks.findings import Checked, Finding, Severity
 from gitops_dr.checks.needs import Job, Need, grants
-from gitops_dr.checks.rows import Checked, Finding, Severity
 from gitops_dr.cli.doctor import For
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import doctor
@@ -72,6 +72,8 @@ def test_for_a_program() -> None:
     assert document["checks"][0] == {
         "id": "git",
         "about": "git is there",
+        "because": "",
+        "link": "",
         "standing": "ok",
         "findings": [],
     }

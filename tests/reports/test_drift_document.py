@@ -256,7 +256,8 @@ def test_a_key_that_no_yaml_may_have_is_written_as_json() -> None:
 
 def test_the_page_shows_a_document_that_fits() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    page = text.split("## The keys")[0]
+    (example,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     VALIDATOR.validate(json.loads(example))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gitops_dr.desired.outside import Outside
 from gitops_dr.errors import ExitCode
 from gitops_dr.model import (
     ANY,
@@ -24,8 +25,8 @@ from gitops_dr.model import (
     Result,
     Step,
 )
-from gitops_dr.reports import drift, export, plan, rebuild
-from gitops_dr.results import Exported, Goal, Planned, Pushed, Rebuilt
+from gitops_dr.reports import drift, export, plan, rebuild, sync
+from gitops_dr.results import Exported, Goal, HeldBack, Outwards, Planned, Pushed, Rebuilt, Synced
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LIVE = Identity("7ce79e00", "v1.37.2", "390")
@@ -209,6 +210,10 @@ PLAN = Plan(
 )
 PLANNED = Planned(GOAL, PLAN, "d1", 7, (GAP,))
 NOTHING = Planned(GOAL, Plan(()), "d0", 10, ())
+JOB = HeldBack(Ref("batch", "CronJob", "shop", "a"), "spec.suspend", "It sends\x1b[31m mail.")
+ISSUER = HeldBack(Ref("cert-manager.io", "ClusterIssuer", "", "le"), "", "It orders.")
+RELEASED = Outwards((JOB, ISSUER))
+HELD = replace(RELEASED, stays="--no-release was said", command="gitops-dr rebuild --release")
 
 
 def test_plan_for_a_person() -> None:
@@ -294,6 +299,8 @@ def test_plan_for_a_program() -> None:
         (replace(PLANNED, gaps=()), ExitCode.DIFFERENCES),
         (PLANNED, ExitCode.PARTIAL),
         (replace(NOTHING, gaps=(GAP,)), ExitCode.PARTIAL),
+        (replace(NOTHING, outward=RELEASED), ExitCode.DIFFERENCES),
+        (replace(NOTHING, outward=HELD), ExitCode.DONE),
     ],
 )
 def test_the_exit_code_of_a_plan(planned: Planned, code: ExitCode) -> None:
@@ -371,7 +378,8 @@ def test_rebuild_for_a_program() -> None:
         "unmanaged",
     ]
     assert set(document) == {
-        *("plan", "complete", "outcomes", "differences", "held", "equal", "gaps", "seconds"),
+        *("plan", "complete", "outcomes", "differences", "held", "equal", "gaps", "outside"),
+        *("released", "outward", "seconds"),
     }
 
 
@@ -389,6 +397,9 @@ def test_rebuild_for_a_program() -> None:
         ({"outcomes": (outcome(Result.BLOCKED),)}, False),
         ({"outcomes": (outcome(Result.UNREADY),)}, False),
         ({"outcomes": (outcome(Result.UNOBSERVABLE),)}, True),
+        ({"released": (outcome(Result.DONE),)}, True),
+        ({"released": (outcome(Result.UNREADY),)}, False),
+        ({"outward": HELD}, True),
     ],
     ids=str,
 )
@@ -396,6 +407,32 @@ def test_a_rebuild_is_complete_when_all_is_there_and_ready(change: Any, complete
     result = replace(REBUILT, **change)
     assert result.complete is complete
     assert rebuild.exit_code(result) == (ExitCode.DONE if complete else ExitCode.PARTIAL)
+
+
+def test_what_acts_outward_is_named_with_what_releases_it() -> None:
+    told = [
+        "  CronJob.batch/shop/a (spec.suspend): It sends\\u001b[31m mail.",
+        "  ClusterIssuer.cert-manager.io/le (not made yet): It orders.",
+    ]
+    assert lines(rebuild.as_table(replace(REBUILT, outward=HELD), {}))[1:] == [
+        (
+            "Acts outward, and stays held, since --no-release was said. Release it with "
+            "gitops-dr rebuild --release:"
+        ),
+        *told,
+    ]
+    assert lines(plan.as_table(replace(NOTHING, outward=RELEASED)))[-3:] == [
+        "Acts outward; held, and released when everything else is there:",
+        *told,
+    ]
+    released = replace(REBUILT, released=(outcome(Result.DONE), outcome(Result.UNREADY, "0 of 1")))
+    assert lines(rebuild.as_table(released, {}))[1:3] == [
+        "Released what acts outward: 1 done, 1 unready",
+        "Not done:",
+    ]
+    document = json.loads(rebuild.as_json(replace(REBUILT, outward=HELD), {}))["outward"]
+    assert document["releasedBy"] == "gitops-dr rebuild --release"
+    assert [each["field"] for each in document["held"]] == ["spec.suspend", ""]
 
 
 def test_what_says_nothing_is_named_and_called_neither_ready_nor_a_failure() -> None:
@@ -471,3 +508,11 @@ def test_every_report_has_each_format(report: Any) -> None:
     from gitops_dr.cli.options import OutputFormat
 
     assert set(report.FORMATS) >= set(OutputFormat)
+
+
+def test_a_sync_that_did_nothing_says_nothing_of_the_outside() -> None:
+    looked = replace(REBUILT, outside=Outside())
+    assert "Nothing changed outside." in sync.as_table(Synced(looked, ""), {})
+    idle = Synced(replace(looked, outcomes=()), "")
+    assert "outside" not in sync.as_table(idle, {})
+    assert json.loads(sync.as_json(idle, {}))["outside"] is not None

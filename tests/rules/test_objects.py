@@ -101,7 +101,10 @@ def test_ids_are_unique() -> None:
 
 def test_secrets_are_told_apart_by_their_metadata_alone() -> None:
     partial = {
-        "metadata": {"name": "a", "annotations": {"kubernetes.io/service-account.name": "x"}}
+        "metadata": {
+            "name": "x-token-a1b2c",
+            "annotations": {"kubernetes.io/service-account.name": "x"},
+        }
     }
     row = rules_for("", "Secret").omission(partial)
     assert row is not None

@@ -181,7 +181,14 @@ def of_users(namespace: str) -> dict[str, tuple[Any, Callable[[Any], bool]]]:
             bool,
         ),
         "service-account-token": (
-            make("v1", "Secret", "tok", namespace, metadata={"annotations": account}, type=token),
+            make(
+                "v1",
+                "Secret",
+                "default-token-a1b2c",
+                namespace,
+                metadata={"annotations": account},
+                type=token,
+            ),
             lambda body: "token" in body.get("data", {}),
         ),
         "storage-versions": (

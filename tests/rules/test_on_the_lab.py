@@ -33,6 +33,7 @@ ELSEWHERE = {
     "legacy-definition-switch",
     "service-addresses-derived",
     "injected-conversion-ca",
+    "token-notes",
 }
 NOT_PROVOKED = {
     "template-timestamp": "servers before 1.33 write the null timestamp, later ones take it out",
@@ -152,6 +153,43 @@ def test_every_row_over_fields_is_shown_or_says_why_not() -> None:
 
 
 # -- rows that take more than one object ------------------------------------------------------
+
+
+def test_a_token_made_by_hand_is_filled_anew_and_not_taken_for_a_stale_one(
+    api: ApiServer, place: Callable[[], str], tidy: list[Any]
+) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "namespace": place(),
+            "name": "by-hand",
+            "annotations": {"kubernetes.io/service-account.name": "default"},
+            "labels": {"kubernetes.io/legacy-token-last-used": "2026-11-26", "app": "ci"},
+        },
+        "type": "kubernetes.io/service-account-token",
+    }
+
+    def is_filled(body: Any) -> bool:
+        return "token" in (body or {}).get("data", {})
+
+    def in_another_place(body: Any) -> Any:
+        # As policy has it in Git: without values.
+        wanted = moved(api, {k: v for k, v in body.items() if k != "data"}, place())
+        tidy.append(wanted)
+        api.create(wanted, manager="gitops-dr")
+        return wanted
+
+    tidy.append(secret)
+    api.create(secret)
+    raw = api.until(secret, is_filled)
+    in_git = cleaned(raw)
+    assert in_git["metadata"]["labels"] == {"app": "ci"}
+    assert is_filled(api.until(in_another_place(in_git), is_filled))
+    # With the UID of another cluster's account the control plane deletes it.
+    stale = in_another_place(cleaned_without("token-notes", raw))
+    with pytest.raises(AssertionError, match="stays None"):
+        api.until(stale, lambda _: False, seconds=5)
 
 
 def test_a_static_volume_and_its_claim_find_each_other_again(

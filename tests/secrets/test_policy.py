@@ -52,13 +52,17 @@ def owned(kind: str, group: str, name: str = "db", *, version: str = "v1") -> Bo
 
 # The row's id: a Secret that it is about, then Secrets that it is not about.
 CASES: dict[str, tuple[Body, list[Body]]] = {
-    "service-account-token": (
+    "service-account-token-by-hand": (
         secret(
             "ci",
             "kubernetes.io/service-account-token",
             annotations={"kubernetes.io/service-account.name": "ci"},
         ),
-        [secret("ci-token-abcde"), secret("ci", annotations={"note": "ci"})],
+        [
+            secret("ci-token-abcde"),
+            secret("ci", annotations={"note": "ci"}),
+            secret("ci", annotations={"kubernetes.io/service-account.name": "ci"}),
+        ],
     ),
     "bootstrap-token": (
         secret("bootstrap-token-07401b", "bootstrap.kubernetes.io/token"),
@@ -170,6 +174,7 @@ CASES: dict[str, tuple[Body, list[Body]]] = {
 
 ENCRYPTED = {"sealing-key", "certificate", "helm-release", "secret"}
 EMPTY = {
+    "service-account-token-by-hand",
     "gatekeeper-certificate",
     "kueue-certificate",
     "external-secrets-webhook",
@@ -177,12 +182,12 @@ EMPTY = {
     "knative-webhook-certificate",
 }
 ALWAYS = {
-    "service-account-token",
+    "service-account-token-by-hand",
     "bootstrap-token",
     "cluster-registry",
     "service-serving-certificate",
 }
-QUIET = {"service-account-token", "bootstrap-token", "cluster-registry"}
+QUIET = {"bootstrap-token", "cluster-registry"}
 
 
 def test_every_row_has_a_case_and_the_last_one_takes_what_is_left() -> None:
@@ -283,7 +288,7 @@ def test_people_can_keep_anything_but_what_is_worth_nothing_elsewhere(row_id: st
     body, _ = CASES[row_id]
     found = decide(body, SecretSettings((people(Policy.PER_CLUSTER, "Ours.", namespace="shop"),)))
     assert found.policy is (Policy.GENERATED if row_id in ALWAYS else Policy.PER_CLUSTER)
-    assert not found.exported_empty
+    assert found.exported_empty is (row_id in ALWAYS & EMPTY)
 
 
 def test_a_type_that_is_not_there_is_opaque() -> None:

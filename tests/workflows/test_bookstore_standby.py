@@ -28,8 +28,8 @@ mappings:
   namespaces: {catalog: catalog-b, monitoring: watching}
   hosts: {.bookstore.example.com: .standby.example.com}
   storageClasses: {directory: standby-directory}
+strategy: warm
 standby:
-  replicas: zero
   except: [{kind: Deployment, name: prometheus, because: The standby is watched.}]
 patches:
 - kind: Deployment

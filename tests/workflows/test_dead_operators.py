@@ -1,19 +1,19 @@
 """The end of a rebuild waits for what operators make, and names the operator that makes nothing."""
 
-from contextlib import nullcontext
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gitops_dr.cluster.discover import silence
+from gitops_dr.desired.outward import shipped_rows
 from gitops_dr.desired.target import IDENTITY
-from gitops_dr.desired.target_state import rewriter_of_source
+from gitops_dr.desired.target_state import Rewriter
 from gitops_dr.engine import carrying
 from gitops_dr.events import Waiting
 from gitops_dr.model import Action, Entry, Gap, Outcome, Ref, Result, State
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
-from gitops_dr.workflows import rebuild as workflow
 
 DATABASE = Ref("postgresql.cnpg.io", "Cluster", "shop", "db")
 CACHE = Ref("redis.example.com", "Cache", "shop", "cache")
@@ -40,7 +40,6 @@ class Target:
             carrying, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.rest)
         )
         patch.setattr(carrying, "examine", self.examine)
-        patch.setattr(workflow, "holding", lambda *_, **__: nullcontext())
 
     def rest(self, seconds: float) -> None:
         self.now += seconds
@@ -71,10 +70,13 @@ class Target:
         intent: Intent = EVERYTHING,
         chosen: frozenset[Ref] = frozenset(),
         timeout: float = 30.0,
+        held: Collection[Ref] = (),
     ) -> tuple[Gap, ...]:
         """Rebuild with such outcomes, and give the gaps in the end."""
         coverage = SimpleNamespace(generated=recorded) if recorded is not None else None
         tree = SimpleNamespace(coverage=coverage)
+        rewriter = Rewriter(IDENTITY)
+        rewriter.held.update((ref, shipped_rows()[0]) for ref in held)
         prepared = SimpleNamespace(
             connection="the connection",
             resources={},
@@ -84,7 +86,7 @@ class Target:
             trusted=(),
             target=IDENTITY,
             examined=SimpleNamespace(
-                recorded=SimpleNamespace(tree=tree, bodies=None, rewriter=rewriter_of_source())
+                recorded=SimpleNamespace(tree=tree, bodies=None, rewriter=rewriter)
             ),
             planned=SimpleNamespace(
                 goal=SimpleNamespace(target="the target"),
@@ -93,13 +95,11 @@ class Target:
                 blocked=(),
             ),
         )
-        self.patch.setattr(workflow, "prepare", lambda *_, **__: prepared)
         self.patch.setattr(carrying, "late_binding_classes", lambda _connection: None)
         self.patch.setattr(carrying, "execute", lambda *_, **__: outcomes)
-        done = workflow.rebuild(
-            None,  # type: ignore[arg-type]
-            lambda _planned: None,
-            intent=intent,
+        done = carrying.carry_out(
+            prepared,  # type: ignore[arg-type]
+            intent,
             timeout=timeout,
             emit=self.events.append,
         )
@@ -128,6 +128,12 @@ def test_a_dead_operator_is_a_gap_once_the_time_is_over(monkeypatch):
         Gap(DATABASE, "its operator has not made a Service again"),
     )
     assert 30.0 < target.now < 35.0
+
+
+def test_what_is_held_has_made_nothing_and_nobody_waits_for_that(monkeypatch):
+    target = Target(monkeypatch, pod=NEVER, service=NEVER)
+    assert target.rebuild(held=[DATABASE]) == ()
+    assert target.looks == 1
 
 
 def test_the_time_limits_the_wait_but_there_is_always_a_look(monkeypatch):

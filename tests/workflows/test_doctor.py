@@ -198,3 +198,46 @@ def test_a_cluster_without_snapshots(where, cluster):
 def test_snapshots_that_may_not_be_listed(where, cluster):
     cluster.on(f"{SNAPSHOT_API}/volumesnapshots", refusal(403, "Forbidden", "snapshots: bob not"))
     assert standing(where, Job.VOLUMES)["snapshots"] == ["snapshots: bob not"]
+
+
+@pytest.mark.parametrize(("minutes", "gone"), [(0, False), (4, False), (7, True)])
+def test_a_snapshot_controller_that_does_not_renew_its_lease(where, cluster, minutes, gone):
+    renewed = (datetime.now(UTC) - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    lease = {"spec": {"renewTime": renewed}}
+    cluster.on("/apis/coordination.k8s.io/v1/leases", reply({"items": [lease]}))
+    told = standing(where, Job.VOLUMES).get("snapshots", [])
+    assert bool(told) is gone
+    (request, *_) = cluster.asked("/apis/coordination.k8s.io/v1/leases")
+    assert request.query["fieldSelector"] == "metadata.name=snapshot-controller-leader"
+
+
+def test_where_nobody_may_see_the_lease_it_is_no_sign(where, cluster):
+    cluster.on("/apis/coordination.k8s.io/v1/leases", refusal(403, "Forbidden", "no"))
+    assert "snapshots" not in standing(where, Job.VOLUMES)
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+def test_what_would_stop_writes_is_told_to_who_writes(where, cluster):
+    client = {"service": {"namespace": "ops", "name": "w"}}
+    hooks = [
+        {"name": "must.example.com", "failurePolicy": "Fail", "clientConfig": client},
+        {"name": "may.example.com", "failurePolicy": "Ignore", "clientConfig": client},
+    ]
+    made = {"metadata": {"name": "w"}, "webhooks": hooks}
+    cluster.on(f"{ADMISSION}/mutatingwebhookconfigurations", reply({"items": [made]}))
+    going = {"metadata": {"name": "old", "deletionTimestamp": "2026-11-22T10:00:00Z"}}
+    there = {"metadata": {"name": "shop"}}
+    listing = {"items": [going, there], "metadata": {"resourceVersion": "7"}}
+    cluster.on("/api/v1/namespaces", reply(listing))
+    found = standing(where, Job.VOLUMES_RESTORE)
+    assert found["webhooks"] == [
+        (
+            "MutatingWebhookConfiguration.admissionregistration.k8s.io/w: its webhook "
+            "must.example.com must answer, and nothing is behind Service/ops/w: whatever it is "
+            "about is refused"
+        )
+    ]
+    assert found["namespaces"] == ["Namespace/old: is being deleted, and nothing can be made in it"]
+    assert not {"webhooks", "namespaces"} & standing(where, Job.EXPORT).keys()

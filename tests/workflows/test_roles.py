@@ -32,7 +32,7 @@ pytestmark = pytest.mark.lab
 
 DATA = App("db", "StatefulSet", "directory")
 CANARY = "canary-77ab-not-for-robots"
-BEFORE_COMMIT = "before|gitops_dr.workflows.export.commit||1"
+BEFORE_COMMIT = "before|gitops_dr.engine.exporting.commit||1"
 BEFORE_EXECUTE = "before|gitops_dr.engine.carrying.execute||1"
 
 SHOPS = {

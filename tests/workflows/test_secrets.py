@@ -143,7 +143,11 @@ def test_they_go_into_git_encrypted_and_need_no_private_key(world):
         assert "ENC[AES256_GCM" in text
         assert text.count("recipient: age1") == 2
     assert "sops" not in world.file("empty").read_text()
-    assert not world.file("token").exists()
+    # What the cluster fills by itself is in Git without it, and without the UID of its account.
+    token = parse(world.file("token").read_bytes(), "token")
+    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": "default"}
+    assert not {"data", "stringData", "sops"} & token.keys()
+    assert "token" in world.live("token")["data"]
     everything = git(world.repo, "log", "-p", "--all")
     assert CANARY not in everything
     assert coded(CANARY) not in everything
@@ -220,6 +224,10 @@ def test_with_one_they_are_equal_in_the_other_cluster(world, target):
         assert there.get("data") == here.get("data"), name
         assert there["type"] == here["type"]
         assert there.get("immutable") == here.get("immutable")
+    # Each cluster signs its own.
+    there, here = world.live("token", target), world.live("token")
+    assert {*there["data"]} == {*here["data"]} == {"ca.crt", "namespace", "token"}
+    assert there["data"]["token"] != here["data"]["token"]
     assert world.drift(on=target, key=world.key)["differences"] == []
     # Without any key nobody can say that they are equal.
     found = world.drift(on=target, code=3)

@@ -132,8 +132,7 @@ mappings:
   hosts: {shop.example.com: shop.standby.example}
   storageClasses: {directory: standby-directory}
   ingressClasses: {public: internal}
-standby:
-  replicas: zero
+strategy: warm
 values: {city: Graz}
 patches:
 - kind: Deployment

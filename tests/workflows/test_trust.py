@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import git
+from command import git, gitops_dr
 from signing import ssh_key
 from small_cluster import SmallCluster, commit_all, config_map, new_repo
 
@@ -65,6 +65,21 @@ def test_the_flag_wins_over_the_variable(repo, key, signers, tmp_path):
     nobody.write_text(f"{ssh_key(tmp_path, 'bob').line}\n")
     environment = {"GITOPS_DR_TRUSTED_SIGNERS": str(nobody)}
     assert open_repo(Where(repo, environment=environment, trusted_signers=signers)).trust.signers
+
+
+READERS = [
+    ("accept",), ("drift",), ("export",), ("plan",), ("points", "list"), ("points", "show"),
+    ("rebuild", "--yes"), ("render",), ("revert",), ("secrets", "check"),
+    ("secrets", "init", "--key-file", "/dev/null/key"), ("secrets", "list"), ("secrets", "rotate"),
+    ("sync", "--yes"), ("volumes", "list"), ("volumes", "prune"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_whoever_reads_the_repository_can_say_whose_commits_count(repo, signers, command):
+    said = gitops_dr(*command, "--repo", str(repo), "--trusted-signers", str(signers))
+    assert said.code == 6, said.err
+    assert "it is not signed" in said.err
 
 
 def test_a_file_that_is_not_committed_is_signed_by_nobody(repo, key, signers):

@@ -65,7 +65,7 @@ def world(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 # -- capture ----------------------------------------------------------------------------------
 
 CREATE = "gitops_dr.engine.snapshots.SnapshotSet._create"
-COMMIT = "gitops_dr.workflows.export.commit"
+COMMIT = "gitops_dr.engine.exporting.commit"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def _annotation(level: str, difference: Difference, cluster: str) -> str:
     lines = [difference.reason, *(line.strip() for line in field_lines(difference.changes))]
     if difference.presence in (Presence.MISSING, Presence.UNMANAGED):
         lines.append(words.written_by(difference.managers))
+    if difference.held:
+        lines.append(difference.held)
     if difference.compared_locally:
         lines.append(f"compared locally: {difference.compared_locally}")
     properties = {"title": f"{difference.presence}: {difference.ref}"}

@@ -40,6 +40,7 @@ def document(result: Drifted) -> dict[str, Any]:
                 "state": found.presence.value,
                 "path": found.path,
                 "reason": found.reason,
+                "held": found.held,
                 "compared_locally": found.compared_locally,
                 "managers": _managers(found.managers),
                 "fields": _fields(found.changes),

@@ -86,6 +86,8 @@ def as_html(result: Drifted) -> str:
 
 def _row(difference: Difference, limits: _Limits) -> _Row:
     notes = words.trusted_by(difference.changes)
+    if difference.held:
+        notes.append(difference.held)
     if difference.compared_locally:
         notes.append(f"compared locally: {difference.compared_locally}")
     if difference.reason:

@@ -75,6 +75,8 @@ def difference_block(difference: Difference) -> str:
     notes = []
     if difference.reason:
         notes.append(escape(brief(difference.reason, _REASON)))
+    if difference.held:
+        notes.append(escape(shown(difference.held)))
     if difference.compared_locally:
         notes.append(f"compared locally: {escape(brief(difference.compared_locally, _REASON))}")
     if not difference.changes:

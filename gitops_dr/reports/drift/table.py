@@ -61,6 +61,8 @@ def object_lines(difference: Difference) -> list[str]:
         head += f"  ({brief(difference.reason, _REASON)})"
     lines = _signed(head, difference.managers) if _has_author(difference) else [head]
     lines += field_lines(difference.changes)
+    if difference.held:
+        lines.append(f"{_FIELD}{shown(difference.held)}")
     if difference.compared_locally:
         why = brief(difference.compared_locally, _REASON)
         lines.append(f"{_FIELD}compared locally: {why}")

@@ -1,0 +1,120 @@
+"""Which claims of a target a failover may use, by what they were made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from volumes_samples import RECORD
+
+from gitops_dr.desired.target import IDENTITY
+from gitops_dr.desired.target_state import Rewriter
+from gitops_dr.engine import point_claims
+from gitops_dr.engine.point_claims import PointClaims, look_at_claims, refuse_other_data
+from gitops_dr.errors import RefusedError
+from gitops_dr.model import Gap, Ref
+from gitops_dr.volumes.restore import restored_name
+from gitops_dr.volumes.retention import handle_of
+
+CLAIM = ("", "PersistentVolumeClaim")
+A, B, C, D, E, F = (Ref(*CLAIM, "shop", name) for name in "abcdef")
+HERE = "target-uid"
+
+
+def record(ref: Ref) -> Any:
+    return replace(RECORD, namespace=ref.namespace, claim=ref.name, handle=f"handle-{ref.name}")
+
+
+def live(ref: Ref, source: str = "") -> Any:
+    spec = {"dataSourceRef": {"kind": "VolumeSnapshot", "name": source}} if source else {}
+    return {"metadata": {"uid": f"live-{ref.name}", "name": ref.name}, "spec": spec}
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A target with one claim of each kind.
+
+    a was filled from the point, b from another snapshot, c from one that was pruned, d has data of
+    which only an earlier point knew, e is missing, f never had a snapshot.
+    """
+    point = {ref: record(ref) for ref in (A, B, C, E)}
+    records = {"point": point, "today": {D: record(D)}}
+    there = {
+        A: live(A, restored_name(A, point[A], HERE)),
+        B: live(B, "older"),
+        C: live(C, "older"),
+        D: live(D),
+        F: live(F),
+    }
+    monkeypatch.setattr(point_claims, "read_records", lambda tree: records[tree])
+    monkeypatch.setattr(point_claims, "read_tree", lambda *_: "today")
+    monkeypatch.setattr(point_claims, "read_pruned_handles", lambda _: {handle_of(point[C])})
+    monkeypatch.setattr(point_claims, "_live", lambda _, refs: {ref: there[ref] for ref in refs})
+    recorded = SimpleNamespace(
+        tree="point",
+        rewriter=Rewriter(IDENTITY),
+        bodies=lambda refs: ((ref, {"spec": {}}) for ref in refs),
+    )
+    state = SimpleNamespace(entries=dict.fromkeys(there))
+    return SimpleNamespace(
+        connection=None,
+        opened=SimpleNamespace(repo=None, head="h", settings=SimpleNamespace(prefix="p")),
+        examined=SimpleNamespace(
+            recorded=recorded,
+            desired=SimpleNamespace(entries=dict.fromkeys([A, B, C, D, E, F])),
+            observation=SimpleNamespace(
+                state=state, identity=SimpleNamespace(uid=HERE), started_empty=frozenset()
+            ),
+        ),
+    )
+
+
+def test_what_each_claim_holds(prepared: Any) -> None:
+    found = look_at_claims(prepared)
+    assert [gap.ref for gap in found.stale] == [B]
+    assert [(gap.ref, gap.reason.rpartition(" ")[2]) for gap in found.unknown] == [
+        (C, "pruned"),
+        (D, "it"),
+    ]
+    assert found.there == (A, B, C)
+    assert set(found.records) == {A, B, C, E}
+
+
+def test_a_static_volume_is_whatever_git_says(prepared: Any) -> None:
+    prepared.examined.recorded.bodies = lambda refs: (
+        (ref, {"spec": {"volumeName": "pv"}}) for ref in refs
+    )
+    found = look_at_claims(prepared)
+    assert (found.stale, found.unknown, found.there) == ((), (), ())
+
+
+OLD = Gap(A, "was filled from another snapshot")
+LOST = Gap(B, "is there, and the recovery point has no snapshot of it")
+NOBODY, STALE, UNKNOWN = PointClaims({}), PointClaims({}, (OLD,)), PointClaims({}, (), (LOST,))
+THERE = PointClaims({}, there=(A, B))
+
+REFUSALS = [
+    # claims, may replace, a newer point to come, what is said
+    (NOBODY, False, True, ""),
+    (STALE, False, False, f"{A}: was filled from another snapshot; nothing was written"),
+    (STALE, True, False, ""),
+    (STALE, True, True, ""),
+    (THERE, False, False, ""),
+    (THERE, False, True, f"{A}: is there already, with older data"),
+    (THERE, True, True, ""),
+    (UNKNOWN, False, False, f"{B}: is there, and the recovery point has no snapshot of it"),
+    (UNKNOWN, True, True, f"{B}: is there, and the recovery point has no snapshot of it"),
+]
+
+
+@pytest.mark.parametrize(("claims", "may", "will_be", "said"), REFUSALS)
+def test_other_data_is_refused(claims: PointClaims, may: bool, will_be: bool, said: str) -> None:
+    if not said:
+        refuse_other_data(claims, replace=may, will_be=will_be)
+        return
+    with pytest.raises(RefusedError) as caught:
+        refuse_other_data(claims, replace=may, will_be=will_be)
+    assert str(caught.value).startswith(said)
+    assert caught.value.hint
