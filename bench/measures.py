@@ -39,7 +39,7 @@ def observing(count: int, repeat: int, folder: Path) -> list[Measure]:
 
 def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list[Measure]:
     repository = folder / "repository"
-    _new_repository(repository)
+    new_repository(repository)
     say(f"{count} objects: exporting once, so that everything is warm")
     exported = gitops_dr(measured, "export", repository)
     paths, stream = folder / "paths", folder / "stream"
@@ -56,7 +56,7 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
 
     def first_export() -> Run:
         fresh = new_folder(folder)
-        _new_repository(fresh)
+        new_repository(fresh)
         return gitops_dr(measured, "export", fresh)
 
     say("first export")
@@ -75,9 +75,9 @@ def _observing(measured: Cluster, count: int, repeat: int, folder: Path) -> list
     )
     objects = f"{json.loads(exported.out)['objects']} exported of {count} created"
     return [
-        _compared("first export", first, first_floor, 1.5, START, note=objects),
-        _compared("unchanged export", again, again_floor, 2.5, START),
-        _compared("clean drift", drift, drift_floor, 2.5, START, note=_difference(drift)),
+        compared("first export", first, first_floor, 1.5, START, note=objects),
+        compared("unchanged export", again, again_floor, 2.5, START),
+        compared("clean drift", drift, drift_floor, 2.5, START, note=_difference(drift)),
         _memory("first export", first, count),
         _memory("unchanged export", again, count),
         _memory("clean drift", drift, count),
@@ -110,7 +110,7 @@ def _drifting(measured: Cluster, repository: Path, repeat: int, folder: Path) ->
     counted = len(list(sample.iterdir()))
     found = json.loads(drifted[0].out)
     return [
-        _compared(
+        compared(
             "drift, 1% differ, beside clean drift",
             drifted,
             [each.seconds for each in clean],
@@ -157,7 +157,7 @@ def _beside(measured: Cluster, paths: Path) -> list[Measure]:
 def rebuilding(count: int, repeat: int, folder: Path) -> list[Measure]:
     """A rebuild of ``count`` objects into a fresh lab, against bare requests into another."""
     repository, lines = folder / "source", folder / "lines"
-    _new_repository(repository)
+    new_repository(repository)
     with cluster(count) as source:
         gitops_dr(source, "export", repository)
     lines.write_bytes(_python("files.py", "lines", repository).out)
@@ -189,7 +189,7 @@ def rebuilding(count: int, repeat: int, folder: Path) -> list[Measure]:
     if not result["complete"]:
         note += f"; not complete: {_why(result)}"
     return [
-        _compared("rebuild, objects only", rebuilt, floor, 1.2, note=note, details=others),
+        compared("rebuild, objects only", rebuilt, floor, 1.2, note=note, details=others),
         Measure("kubectl apply --server-side, same files", applied),
         _memory("rebuild", rebuilt, count),
     ]
@@ -209,7 +209,7 @@ def _alternate[T](
     return runs, floors
 
 
-def _compared(
+def compared(
     name: str,
     runs: Sequence[Run],
     floors: Sequence[float],
@@ -277,7 +277,7 @@ def new_folder(folder: Path) -> Path:
     return folder / f"new-{next(_numbers)}"
 
 
-def _new_repository(folder: Path) -> None:
+def new_repository(folder: Path) -> None:
     run([COMMAND, "init", folder, "--cluster", NAME])
 
 

@@ -28,6 +28,7 @@ class Run:
     out: bytes
     load: float
     """Load average (1 minute) before it."""
+    err: bytes = b""
 
 
 def run(
@@ -64,9 +65,10 @@ def run(
         code = process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         said = out.read()
+        err.seek(0)
+        words_for_people = err.read()
         if code not in may_end_with:
-            err.seek(0)
-            complaint = err.read().decode(errors="replace") + said[-3000:].decode(errors="replace")
+            complaint = (words_for_people + said[-3000:]).decode(errors="replace")
             words = " ".join(map(str, command))
             raise SystemExit(f"{words}: ended with code {code}\n{complaint}")
     return Run(
@@ -76,4 +78,5 @@ def run(
         code=code,
         out=said,
         load=load,
+        err=words_for_people,
     )

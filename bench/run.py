@@ -18,6 +18,7 @@ from clusters import HERE, say
 from measures import observing, rebuilding
 from results import GROWTH, START, Measure, as_json, as_table, machine
 from secrets_kept import sealing
+from syncing import syncing
 from volumes import capturing
 
 SMALL, LARGE, REBUILD, CLAIMS, SECRETS = 15_000, 100_000, 2_000, 200, 5_000
@@ -43,6 +44,7 @@ def main() -> None:
             measures = _large(given.objects, given.repeat, folder)
         else:
             measures = observing(given.objects, given.repeat, folder)
+            measures += syncing(given.objects, given.repeat, folder)
             measures += rebuilding(given.rebuild, given.repeat, folder)
             measures += capturing(given.claims, folder)
             measures += sealing(given.secrets, given.repeat, folder)
