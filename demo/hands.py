@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,15 @@ import orjson
 
 from gitops_dr import lab
 from gitops_dr.cluster.connect import Connection, connect
+from gitops_dr.secrets.sops import seal
 
 LEDGER = ("orders", "data-ledger-db-0")
 """Namespace and claim of the shop's ledger."""
 
 PASSWORD = ("orders", "payment")
 """Namespace and name of a Secret."""
+
+FIRST_PASSWORD, OTHER_PASSWORD = "correct horse battery staple", "tr0ub4dor at the other site"
 
 _STRATEGIC = "application/strategic-merge-patch+json"
 _MERGE = "application/merge-patch+json"
@@ -43,14 +49,31 @@ def delete_a_config_map(connection: Connection) -> None:
 
 def make_a_secret(connection: Connection) -> None:
     """The password of the payment service, as its people would bring it in."""
-    body = {
-        "metadata": {"name": PASSWORD[1]},
-        "stringData": {"user": "bookstore", "password": "correct horse battery staple"},
-    }
+    values = {"user": "bookstore", "password": FIRST_PASSWORD}
+    body = {"metadata": {"name": PASSWORD[1]}, "stringData": values}
     path = f"/api/v1/namespaces/{PASSWORD[0]}/secrets"
     connection.request(
         "POST", path, query={"fieldManager": "kubectl-create"}, body=orjson.dumps(body)
     )
+
+
+def seal_password(repository: Path, password: str = FIRST_PASSWORD) -> bytes:
+    """The same Secret in a file, as ``sops --encrypt`` would write it for the repository's key."""
+    values = {"user": "bookstore", "password": password}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PASSWORD[1], "namespace": PASSWORD[0]},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
+    }
+    return seal(body, [recipient_of(repository)], now=datetime.now(UTC))
+
+
+def recipient_of(repository: Path) -> str:
+    """The public half of the one key that opens the repository's Secrets."""
+    (found,) = set(re.findall(r"age1[0-9a-z]+", (repository / ".sops.yaml").read_text()))
+    return found
 
 
 def secret_digest(kubeconfig: Path) -> str:
