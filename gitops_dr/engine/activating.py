@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.standing_record import Standing, read_standing, write_standing
 from gitops_dr.desired.target import Target
 from gitops_dr.desired.target_file import FILE, TARGETS, read_target
 from gitops_dr.engine.opening import Opened, source_settings
-from gitops_dr.engine.prepare import Prepared
 from gitops_dr.errors import RefusedError
 from gitops_dr.manifests.edit import edited
 from gitops_dr.manifests.parse import parse_document
@@ -24,6 +24,10 @@ from gitops_dr.repository.history import descends
 from gitops_dr.repository.paths import shown
 from gitops_dr.repository.tree import blobs, read
 from gitops_dr.secrets.guard import objection
+
+if TYPE_CHECKING:
+    # An export asks here, too, and plans nothing.
+    from gitops_dr.engine.prepare import Prepared
 
 
 @dataclass(frozen=True, slots=True)
