@@ -25,7 +25,7 @@ from gitops_dr.model import (
     Ref,
 )
 from gitops_dr.reports.drift.html import as_html
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "drift-report.png"
 SIZE = "1180,1166"

@@ -13,7 +13,7 @@ from gitops_dr.cli.confirming import ask
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import Accepted
+    from gitops_dr.results.drift import Accepted
     from gitops_dr.workflows.accept import Confirm
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import Planned
+    from gitops_dr.results.rebuild import Planned
 
 
 def ask(

@@ -14,7 +14,7 @@ from gitops_dr.cli import options
 
 if TYPE_CHECKING:
     from gitops_dr.forge.github import PullRequest
-    from gitops_dr.results import Drifted
+    from gitops_dr.results.drift import Drifted
 
 
 class Format(StrEnum):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import FailoverPlan
+    from gitops_dr.results.failover import FailoverPlan
 
 
 def failover(

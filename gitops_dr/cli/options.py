@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gitops_dr.planning.chosen import Choice
     from gitops_dr.planning.saved import SavedPlan
     from gitops_dr.planning.selection import Intent, Release
-    from gitops_dr.results import Planned
+    from gitops_dr.results.rebuild import Planned
 
 Repo = Annotated[
     Path, typer.Option("--repo", metavar="DIR", help="The Git repository. Default: here.")

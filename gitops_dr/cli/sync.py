@@ -64,7 +64,7 @@ def sync(
     from gitops_dr.cli.progress import Progress
     from gitops_dr.reports import plan_checks
     from gitops_dr.reports import sync as report
-    from gitops_dr.results import Planned
+    from gitops_dr.results.rebuild import Planned
     from gitops_dr.workflows.sync import sync as run
 
     progress = Progress(quiet=quiet)

@@ -15,7 +15,7 @@ from gitops_dr.cli.volumes_restore import restore
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import Pruned
+    from gitops_dr.results.volumes import Pruned
     from gitops_dr.workflows.volumes_prune import Confirm
 
 app = typer.Typer(help="The data in persistent volumes.", no_args_is_help=True)

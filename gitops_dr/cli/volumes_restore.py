@@ -14,7 +14,7 @@ from gitops_dr.errors import UsageError
 
 if TYPE_CHECKING:
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.results import RestorePlan
+    from gitops_dr.results.volumes import RestorePlan
     from gitops_dr.workflows.volumes_restore import Confirm, Elsewhere
 
 

@@ -18,7 +18,7 @@ from gitops_dr.errors import RepositoryError
 from gitops_dr.model import Action, Difference, Presence, Ref, State
 from gitops_dr.repository.history import is_shallow, merge_base, resolve
 from gitops_dr.repository.repository import Repository
-from gitops_dr.results import Merge
+from gitops_dr.results.drift import Merge
 
 LEFT = "deleted in Git; it stays in the cluster, where nobody manages it then"
 

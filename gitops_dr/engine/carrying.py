@@ -19,7 +19,7 @@ from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Waiting, silent
 from gitops_dr.model import SECRET, Difference, Gap, Ref, Result
 from gitops_dr.planning.selection import Intent
-from gitops_dr.results import Planned, Rebuilt
+from gitops_dr.results.rebuild import Planned, Rebuilt
 from gitops_dr.rules.completion import is_held_back
 from gitops_dr.rules.relations import not_generated
 

@@ -36,7 +36,7 @@ from gitops_dr.engine.sources import find_source
 from gitops_dr.model import ANY, Action, Body, Ref
 from gitops_dr.planning.facts import ObjectFacts
 from gitops_dr.planning.references import provided
-from gitops_dr.results import Planned
+from gitops_dr.results.rebuild import Planned
 
 _ADMISSION = "admissionregistration.k8s.io"
 _CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")

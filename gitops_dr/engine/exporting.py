@@ -39,7 +39,7 @@ from gitops_dr.events import Emit, Notice, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Gap, Identity, Ref, by_kind
 from gitops_dr.repository.commit import commit
 from gitops_dr.repository.history import files_digest, is_shallow
-from gitops_dr.results import Exported
+from gitops_dr.results.export import Exported
 from gitops_dr.secrets.guard import objection
 
 SHRINK_LIMIT = 0.10

@@ -20,7 +20,7 @@ from gitops_dr.events import Emit, silent
 from gitops_dr.model import Difference, Presence, Ref
 from gitops_dr.planning.selection import Intent, Release
 from gitops_dr.repository.history import merge_base, newest_export
-from gitops_dr.results import HeldBack, Outwards
+from gitops_dr.results.rebuild import HeldBack, Outwards
 
 _REBUILD = "gitops-dr rebuild --release"
 

@@ -22,7 +22,7 @@ from gitops_dr.engine.snapshots import listed
 from gitops_dr.errors import ClusterError, RefusedError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Body, Gap, Ref
-from gitops_dr.results import ClaimRestore
+from gitops_dr.results.volumes import ClaimRestore
 from gitops_dr.volumes.held_data import has_volume, other_data
 from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.retention import handle_of

@@ -47,7 +47,7 @@ from gitops_dr.planning.plan import digest, make_plan
 from gitops_dr.planning.saved import SavedPlan, describe
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection, closure
 from gitops_dr.repository.history import commit_info
-from gitops_dr.results import Goal, Planned
+from gitops_dr.results.rebuild import Goal, Planned
 
 
 @dataclass(frozen=True, slots=True)

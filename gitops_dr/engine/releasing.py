@@ -30,7 +30,7 @@ from gitops_dr.events import (
 )
 from gitops_dr.model import GOOD_ENDS, Action, Outcome, Ref
 from gitops_dr.planning.selection import Intent, Release, Selection
-from gitops_dr.results import Outwards, Rebuilt
+from gitops_dr.results.rebuild import Outwards, Rebuilt
 
 PHASE = "release"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, tables
 from gitops_dr.reports.text import count, listing
-from gitops_dr.results import Accepted
+from gitops_dr.results.drift import Accepted
 
 
 def exit_code(result: Accepted) -> ExitCode:

@@ -22,7 +22,7 @@ from gitops_dr.reports.drift.markdown import (
 )
 from gitops_dr.reports.markdown import code, escape, table
 from gitops_dr.reports.text import count, shorten
-from gitops_dr.results import Drifted, Merge
+from gitops_dr.results.drift import Drifted, Merge
 
 BUDGET = 60_000
 """Bytes (UTF-8) of a comment. GitHub's limit is 65,536 of it is not quite sure what: in bytes, this

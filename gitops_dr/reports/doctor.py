@@ -6,7 +6,7 @@ from gitops_dr.checks.findings import blockers
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import checks, documents
 from gitops_dr.reports.text import shown
-from gitops_dr.results import Diagnosis
+from gitops_dr.results.doctor import Diagnosis
 
 
 def exit_code(result: Diagnosis) -> ExitCode:

@@ -15,7 +15,7 @@ import orjson
 
 from gitops_dr.model import Difference, Gap, Omission, Outcome, Plan, Ref
 from gitops_dr.reports.text import shown_halves
-from gitops_dr.results import Outwards
+from gitops_dr.results.rebuild import Outwards
 from gitops_dr.volumes.records import SnapshotRecord
 
 

@@ -9,7 +9,7 @@ from gitops_dr.drift.threeway import Standing
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, tables
 from gitops_dr.reports.text import count, listing, shown
-from gitops_dr.results import Exported, Pushed
+from gitops_dr.results.export import Exported, Pushed
 
 _WAY_OUT = "Apply Git's version, or make Git say what the cluster is, or export --cluster-wins."
 

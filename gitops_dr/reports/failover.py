@@ -11,7 +11,7 @@ from datetime import datetime
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, plan, points, rebuild
 from gitops_dr.reports.text import count, listing, shown
-from gitops_dr.results import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
 
 
 def exit_code(result: FailedOver) -> ExitCode:

@@ -11,7 +11,7 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.model import Action, EmptyVolume, Step
 from gitops_dr.reports import checks, documents, points, tables
 from gitops_dr.reports.text import count, listing, shown
-from gitops_dr.results import Goal, Planned
+from gitops_dr.results.rebuild import Goal, Planned
 
 _FEW = 10
 """Blockers and warnings that are told above a plan; --checks-only has them all."""

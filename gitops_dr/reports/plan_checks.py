@@ -6,7 +6,7 @@ from gitops_dr.checks.findings import blockers
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import checks, documents
 from gitops_dr.reports.plan import announcement, document_of_goal
-from gitops_dr.results import Planned
+from gitops_dr.results.rebuild import Planned
 
 
 def exit_code(planned: Planned) -> ExitCode:

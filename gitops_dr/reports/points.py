@@ -8,7 +8,8 @@ from typing import Any
 
 from gitops_dr.reports import documents, tables
 from gitops_dr.reports.text import count, listing, shown, table
-from gitops_dr.results import Goal, Point
+from gitops_dr.results.rebuild import Goal
+from gitops_dr.results.volumes import Point
 from gitops_dr.volumes.records import SnapshotRecord
 
 

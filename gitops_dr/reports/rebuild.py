@@ -8,7 +8,7 @@ from typing import Any
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, endpoints, plan, tables
 from gitops_dr.reports.text import count
-from gitops_dr.results import Rebuilt
+from gitops_dr.results.rebuild import Rebuilt
 
 
 def exit_code(result: Rebuilt) -> ExitCode:

@@ -11,7 +11,7 @@ from gitops_dr.reports.html import render
 from gitops_dr.reports.points import age, oldest, state
 from gitops_dr.reports.tables import omission_counts
 from gitops_dr.reports.text import count
-from gitops_dr.results import Point, PointVolume, VolumeStanding
+from gitops_dr.results.volumes import Point, PointVolume, VolumeStanding
 from gitops_dr.volumes.records import Survives
 
 WHOLE, PART, NONE = "whole", "part", "none"

@@ -14,7 +14,7 @@ from gitops_dr.reports.drift.lines import contrast
 from gitops_dr.reports.drift.words import SIGNS
 from gitops_dr.reports.text import count, listing, shorten, shown
 from gitops_dr.reports.values import mask_differences
-from gitops_dr.results import Reverted, Reverting
+from gitops_dr.results.drift import Reverted, Reverting
 
 _OBJECTS = 200
 _VALUE = 60

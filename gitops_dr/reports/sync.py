@@ -8,7 +8,7 @@ from dataclasses import replace
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, rebuild, tables
 from gitops_dr.reports.text import count, listing
-from gitops_dr.results import Synced
+from gitops_dr.results.rebuild import Synced
 
 
 def exit_code(result: Synced) -> ExitCode:

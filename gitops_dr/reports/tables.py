@@ -20,7 +20,7 @@ from gitops_dr.model import (
     Result,
 )
 from gitops_dr.reports.text import count, listing, shown, table
-from gitops_dr.results import HeldBack, Outwards
+from gitops_dr.results.rebuild import HeldBack, Outwards
 
 FIELDS_SHOWN = 8
 """Field changes shown of one object; the rest is counted."""

@@ -16,7 +16,7 @@ import orjson
 
 from gitops_dr.manifests.fieldpath import FieldPath, parse_fieldpath
 from gitops_dr.model import SECRET, Difference, FieldChange, MaskedValue, Ref
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 from gitops_dr.secrets.guard import COPIES, objection
 
 WHOLE = 64 << 10

@@ -10,7 +10,7 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents
 from gitops_dr.reports.points import age, seconds_since
 from gitops_dr.reports.text import count, listing, shown, table
-from gitops_dr.results import Pruned, VolumeStanding
+from gitops_dr.results.volumes import Pruned, VolumeStanding
 from gitops_dr.volumes.records import SnapshotRecord
 
 

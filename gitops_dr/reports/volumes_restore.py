@@ -9,7 +9,7 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.model import Ref
 from gitops_dr.reports import documents, plan, points, tables
 from gitops_dr.reports.text import count, listing, shown, table
-from gitops_dr.results import ClaimRestore, RestorePlan, VolumesRestored
+from gitops_dr.results.volumes import ClaimRestore, RestorePlan, VolumesRestored
 
 
 def exit_code(result: VolumesRestored) -> ExitCode:

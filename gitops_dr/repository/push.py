@@ -16,7 +16,7 @@ from gitops_dr.repository.remote import Answer, Place, place_for, send
 from gitops_dr.repository.replay import replay
 from gitops_dr.repository.repository import Repository, head
 from gitops_dr.repository.trust import Trust
-from gitops_dr.results import Pushed
+from gitops_dr.results.export import Pushed
 
 ATTEMPTS = 3
 """How often one push is tried, the first time included."""

@@ -37,7 +37,7 @@ from gitops_dr.repository.paths import shown
 from gitops_dr.repository.repository import current_branch
 from gitops_dr.repository.tree import read
 from gitops_dr.repository.write import write_files
-from gitops_dr.results import Accepted
+from gitops_dr.results.drift import Accepted
 from gitops_dr.secrets.guard import objection
 
 Confirm = Callable[[Accepted], None]

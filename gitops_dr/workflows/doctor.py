@@ -37,7 +37,7 @@ from gitops_dr.repository.commit import under_way
 from gitops_dr.repository.git import check_version, installed_version
 from gitops_dr.repository.history import is_shallow
 from gitops_dr.repository.repository import current_branch
-from gitops_dr.results import Diagnosis
+from gitops_dr.results.doctor import Diagnosis
 
 
 def doctor(where: Where, job: Job, *, emit: Emit = silent) -> Diagnosis:

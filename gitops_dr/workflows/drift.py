@@ -21,7 +21,7 @@ from gitops_dr.engine.targets import open_target, read_target, refuse_another, w
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import Presence
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 
 def drift(

@@ -19,7 +19,7 @@ from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
-from gitops_dr.results import Exported
+from gitops_dr.results.export import Exported
 
 
 def export(

@@ -51,7 +51,9 @@ from gitops_dr.repository.history import resolve
 from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
 from gitops_dr.repository.tree import read_file
-from gitops_dr.results import FailedOver, FailoverPlan, GivenBack, Pushed, Rebuilt
+from gitops_dr.results.export import Pushed
+from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.rebuild import Rebuilt
 
 _INTENT = Intent(overwrite=True, hand_over=True)
 

@@ -6,7 +6,7 @@ from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
 from gitops_dr.events import Emit, silent
 from gitops_dr.planning.selection import EVERYTHING, Intent
-from gitops_dr.results import Planned
+from gitops_dr.results.rebuild import Planned
 
 
 def plan(

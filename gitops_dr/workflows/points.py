@@ -13,7 +13,7 @@ from gitops_dr.errors import RepositoryError
 from gitops_dr.events import Emit, silent
 from gitops_dr.model import Gap
 from gitops_dr.repository.history import commit_info, exports
-from gitops_dr.results import Point, PointVolume
+from gitops_dr.results.volumes import Point, PointVolume
 from gitops_dr.volumes.retention import Handle, handle_of
 
 

@@ -18,7 +18,7 @@ from gitops_dr.engine.releasing import carry_out_and_release
 from gitops_dr.events import Emit, silent
 from gitops_dr.planning.saved import SavedPlan
 from gitops_dr.planning.selection import EVERYTHING, Intent
-from gitops_dr.results import Planned, Rebuilt
+from gitops_dr.results.rebuild import Planned, Rebuilt
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""

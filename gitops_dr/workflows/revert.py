@@ -28,7 +28,8 @@ from gitops_dr.events import Emit, silent
 from gitops_dr.model import Difference, Gap, Presence, Ref
 from gitops_dr.planning.chosen import ALL, Choice, chosen
 from gitops_dr.planning.selection import Intent
-from gitops_dr.results import Planned, Reverted, Reverting
+from gitops_dr.results.drift import Reverted, Reverting
+from gitops_dr.results.rebuild import Planned
 from gitops_dr.rules.completion import is_held_back
 
 Confirm = Callable[[Reverting], None]

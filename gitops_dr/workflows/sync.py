@@ -28,7 +28,7 @@ from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import GOOD_ENDS, Entry, Outcome, Ref
 from gitops_dr.planning.prune import Pruning, prune, refuse_shrinking
 from gitops_dr.planning.selection import Intent, Release
-from gitops_dr.results import Planned, Synced
+from gitops_dr.results.rebuild import Planned, Synced
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""

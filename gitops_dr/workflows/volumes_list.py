@@ -16,7 +16,7 @@ from gitops_dr.engine.restoring import read_pruned_handles, read_records
 from gitops_dr.engine.snapshots import listed
 from gitops_dr.events import Emit, silent
 from gitops_dr.model import Body, Ref
-from gitops_dr.results import VolumeStanding
+from gitops_dr.results.volumes import VolumeStanding
 from gitops_dr.volumes.records import SnapshotRecord, Survives
 from gitops_dr.volumes.retention import handle_of
 

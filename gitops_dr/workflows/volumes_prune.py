@@ -22,7 +22,7 @@ from gitops_dr.events import Emit, silent
 from gitops_dr.model import Gap, Ref
 from gitops_dr.repository.commit import commit
 from gitops_dr.repository.repository import current_branch
-from gitops_dr.results import Pruned
+from gitops_dr.results.volumes import Pruned
 from gitops_dr.secrets.guard import objection
 from gitops_dr.volumes.capture import GROUP
 from gitops_dr.volumes.policy import Keep

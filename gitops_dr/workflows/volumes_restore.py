@@ -34,7 +34,8 @@ from gitops_dr.errors import ClusterError, RefusedError, UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Identity, Ref
 from gitops_dr.repository.history import commit_info
-from gitops_dr.results import ClaimRestore, Goal, RestorePlan, VolumesRestored
+from gitops_dr.results.rebuild import Goal
+from gitops_dr.results.volumes import ClaimRestore, RestorePlan, VolumesRestored
 from gitops_dr.volumes.records import SnapshotRecord, Survives
 from gitops_dr.volumes.restore import (
     CannotRestoreError,

@@ -11,7 +11,8 @@ from gitops_dr.cli.failover import _confirmed_dead
 from gitops_dr.cli.progress import Progress
 from gitops_dr.errors import ExitCode, RefusedError
 from gitops_dr.model import Identity, Plan
-from gitops_dr.results import FailoverPlan, Goal, Planned
+from gitops_dr.results.failover import FailoverPlan
+from gitops_dr.results.rebuild import Goal, Planned
 
 GOAL = Goal("prod", "c" * 40, "standby", "https://192.0.2.1", Identity("U", "v1", "1"))
 PLAN = FailoverPlan(Planned(GOAL, Plan(()), "d", 0, ()), "prod", "primary", "no answer")

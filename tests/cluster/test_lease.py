@@ -36,6 +36,7 @@ class Server:
         self.body = None
         self.version = 0
         self.before_write = []
+        self._one_at_a_time = threading.RLock()
         api.on(NAMESPACE, reply({"metadata": {"name": "gitops-dr"}}))
         api.on(PATH, self._get)
         api.on(PATH, self._put, method="PUT")
@@ -58,9 +59,10 @@ class Server:
         )
 
     def store(self, body):
-        self.version += 1
-        body["metadata"]["resourceVersion"] = str(self.version)
-        self.body = body
+        with self._one_at_a_time:
+            self.version += 1
+            body["metadata"]["resourceVersion"] = str(self.version)
+            self.body = body
 
     @property
     def run(self) -> str:
@@ -76,17 +78,19 @@ class Server:
     def _put(self, request):
         self._meanwhile()
         body = request.json
-        if body["metadata"]["resourceVersion"] != str(self.version):
-            return refusal(409, "Conflict", "changed meanwhile")
-        self.store(body)
-        return reply(body)
+        with self._one_at_a_time:
+            if body["metadata"]["resourceVersion"] != str(self.version):
+                return refusal(409, "Conflict", "changed meanwhile")
+            self.store(body)
+            return reply(body)
 
     def _post(self, request):
         self._meanwhile()
-        if self.body:
-            return refusal(409, "AlreadyExists", "is there")
-        self.store(request.json)
-        return reply(self.body, 201)
+        with self._one_at_a_time:
+            if self.body:
+                return refusal(409, "AlreadyExists", "is there")
+            self.store(request.json)
+            return reply(self.body, 201)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gitops_dr.model import (
     State,
 )
 from gitops_dr.repository.repository import open_repository
-from gitops_dr.results import Merge
+from gitops_dr.results.drift import Merge
 
 
 def ref(name):

@@ -6,7 +6,8 @@ import pytest
 from fake_api import listed, refusal, reply
 
 from gitops_dr.cluster.discover import identify
-from gitops_dr.engine.observe import observe, running_images
+from gitops_dr.engine.gathering import running_images
+from gitops_dr.engine.observe import observe
 from gitops_dr.events import Advanced, PhaseEnded, PhaseStarted
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import ANY, Gap, Omission, Ref

@@ -12,7 +12,7 @@ from gitops_dr.engine import releasing
 from gitops_dr.engine.carrying import Carried
 from gitops_dr.model import Action, Difference, Gap, Outcome, Presence, Ref, Result
 from gitops_dr.planning.selection import EVERYTHING, Intent, Release
-from gitops_dr.results import HeldBack, Outwards, Rebuilt
+from gitops_dr.results.rebuild import HeldBack, Outwards, Rebuilt
 
 WEB = Ref("apps", "Deployment", "shop", "web")
 JOB = Ref("batch", "CronJob", "shop", "nightly")

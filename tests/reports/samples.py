@@ -15,7 +15,7 @@ from gitops_dr.model import (
     Presence,
     Ref,
 )
-from gitops_dr.results import Against, Drifted, Merge
+from gitops_dr.results.drift import Against, Drifted, Merge
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BASE = "fedcba9876543210fedcba9876543210fedcba98"

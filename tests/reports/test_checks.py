@@ -16,7 +16,7 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.model import Gap, Identity, Plan, Ref
 from gitops_dr.reports import plan, plan_checks
 from gitops_dr.resources import shipped
-from gitops_dr.results import Goal, Planned
+from gitops_dr.results.rebuild import Goal, Planned
 
 SCHEMA = json.loads(shipped("reports/schemas/checks.json").read_text(encoding="utf-8"))
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"

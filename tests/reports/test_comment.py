@@ -26,7 +26,7 @@ from gitops_dr.model import (
     Ref,
 )
 from gitops_dr.reports.comment import BUDGET, LEAST, Detail, is_quiet, render
-from gitops_dr.results import Against, Drifted, Merge
+from gitops_dr.results.drift import Against, Drifted, Merge
 
 COMMIT, BASE = "c" * 40, "b" * 40
 LIVE = Identity("7ce79e00", "v1.37.2", "390")

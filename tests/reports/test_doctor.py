@@ -12,7 +12,7 @@ from gitops_dr.checks.needs import Job, Need, grants
 from gitops_dr.cli.doctor import For
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import doctor
-from gitops_dr.results import Diagnosis
+from gitops_dr.results.doctor import Diagnosis
 
 WARNED = Finding(Severity.WARNING, "https://prod", "its clock is 12 s ahead", "let NTP set it")
 STOPPED = Finding(Severity.BLOCKER, "alice\x1b[2J", "may not list pods", "ask for it")

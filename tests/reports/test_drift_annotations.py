@@ -21,7 +21,7 @@ from reports.samples import (
 
 from gitops_dr.model import FieldChange, Presence
 from gitops_dr.reports.drift.annotations import as_annotations
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 

@@ -19,7 +19,7 @@ from reports.pages import Node, read_html
 from reports.samples import CLEAN, FULL, MERGING, hostile, many
 
 from gitops_dr.reports.drift.html import as_html
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

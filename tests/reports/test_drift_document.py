@@ -17,7 +17,7 @@ from reports.samples import CLEAN, CONFIG, FULL, MERGING, SMALL, WEB, hostile, m
 from gitops_dr.model import Difference, FieldChange, Presence
 from gitops_dr.reports.drift.document import as_json, as_yaml, document
 from gitops_dr.resources import shipped
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 SCHEMA = json.loads(shipped("reports/schemas/drift.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from reports.samples import (
 from gitops_dr.errors import ExitCode
 from gitops_dr.model import Action, Difference, FieldChange, Presence
 from gitops_dr.reports.drift import FORMATS, exit_code
-from gitops_dr.results import Against, Drifted, Merge
+from gitops_dr.results.drift import Against, Drifted, Merge
 
 FORMAT = pytest.mark.parametrize("name", FORMATS)
 FOR_PEOPLE = ("table", "markdown", "html", "junit", "annotations")

@@ -15,7 +15,7 @@ from reports.samples import BASE, CLEAN, EDIT, FULL, GAP, HOSTILE, MERGING, MODI
 
 from gitops_dr.model import FieldChange
 from gitops_dr.reports.drift.html import as_html
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 
 def page(result: Drifted) -> Node:

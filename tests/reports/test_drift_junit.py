@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reports.samples import CLEAN, FULL, HOSTILE, MERGING, hostile
 
 from gitops_dr.reports.drift.junit import as_junit
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 
 def read(result: Drifted) -> Element:

@@ -20,7 +20,7 @@ from reports.samples import (
 
 from gitops_dr.model import Difference, FieldChange, Presence, Ref
 from gitops_dr.reports.drift.markdown import BUDGET, as_markdown
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 RENDERER = MarkdownIt("commonmark").enable("table")
 

@@ -24,7 +24,7 @@ from gitops_dr.drift.ignore import RuleUse
 from gitops_dr.model import Difference, FieldChange, FieldManager, Presence, Ref
 from gitops_dr.reports.drift import words
 from gitops_dr.reports.drift.table import as_table
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 
 def lines(result: Drifted) -> list[str]:

@@ -16,16 +16,10 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.model import Gap, Plan, Ref
 from gitops_dr.reports import failover as report
 from gitops_dr.resources import shipped
-from gitops_dr.results import (
-    ClaimRestore,
-    FailedOver,
-    FailoverPlan,
-    GivenBack,
-    Goal,
-    Planned,
-    Pushed,
-    Rebuilt,
-)
+from gitops_dr.results.export import Pushed
+from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.rebuild import Goal, Planned, Rebuilt
+from gitops_dr.results.volumes import ClaimRestore
 
 SCHEMA = json.loads(shipped("reports/schemas/failover.json").read_text(encoding="utf-8"))
 HOSTILE = "a\x1b[2J\nGaps:\u202e"

@@ -22,7 +22,8 @@ from gitops_dr.reports.recovery import (
     points_as_html,
     volumes_as_html,
 )
-from gitops_dr.results import Goal, Point, PointVolume, VolumeStanding
+from gitops_dr.results.rebuild import Goal
+from gitops_dr.results.volumes import Point, PointVolume, VolumeStanding
 from gitops_dr.volumes.records import SnapshotRecord, Survives
 
 CHROMIUM = (

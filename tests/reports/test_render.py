@@ -10,7 +10,7 @@ from gitops_dr.errors import ExitCode
 from gitops_dr.model import Difference, FieldChange, Identity, MaskedValue, Presence, Ref
 from gitops_dr.reports import render
 from gitops_dr.reports.plan import announcement
-from gitops_dr.results import Goal
+from gitops_dr.results.rebuild import Goal
 
 WEB = Ref("apps", "Deployment", "shop-b", "web")
 SOURCE = Ref("apps", "Deployment", "shop", "web")

@@ -26,7 +26,8 @@ from gitops_dr.model import (
     Step,
 )
 from gitops_dr.reports import drift, export, plan, rebuild, sync
-from gitops_dr.results import Exported, Goal, HeldBack, Outwards, Planned, Pushed, Rebuilt, Synced
+from gitops_dr.results.export import Exported, Pushed
+from gitops_dr.results.rebuild import Goal, HeldBack, Outwards, Planned, Rebuilt, Synced
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LIVE = Identity("7ce79e00", "v1.37.2", "390")

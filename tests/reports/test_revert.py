@@ -21,7 +21,8 @@ from gitops_dr.model import (
     Step,
 )
 from gitops_dr.reports.revert import as_json, as_plan, as_table, exit_code
-from gitops_dr.results import Goal, Planned, Reverted, Reverting
+from gitops_dr.results.drift import Reverted, Reverting
+from gitops_dr.results.rebuild import Goal, Planned
 
 WEB = Ref("apps", "Deployment", "shop", "web")
 SETTINGS = Ref("", "ConfigMap", "shop", "settings")

@@ -12,7 +12,7 @@ from reports.samples import CLEAN, CONFIG, DATABASE, FULL, MERGING, WEB
 
 from gitops_dr.model import Action, Difference, FieldChange, MaskedValue, Presence, Ref
 from gitops_dr.reports.values import Mark, compact, is_masked, mask, within
-from gitops_dr.results import Against, Merge
+from gitops_dr.results.drift import Against, Merge
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 PEM = f"-----BEGIN EC PRIVATE KEY-----\n{'MHcCAQEEIA' * 10}\n-----END EC PRIVATE KEY-----\n"

@@ -21,7 +21,7 @@ from gitops_dr.model import ANY, Gap, Identity, Omission, Presence, Ref, Resourc
 from gitops_dr.planning.chosen import Choice
 from gitops_dr.planning.selection import Selection
 from gitops_dr.reports import accept as report
-from gitops_dr.results import Accepted
+from gitops_dr.results.drift import Accepted
 from gitops_dr.workflows import accept as module
 from gitops_dr.workflows.accept import accept
 from gitops_dr.workflows.export import export

@@ -18,7 +18,7 @@ from gitops_dr.events import Notice
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import ANY, Gap, Ref
 from gitops_dr.reports import export as report
-from gitops_dr.results import Exported
+from gitops_dr.results.export import Exported
 from gitops_dr.workflows.export import export
 
 MAPS = Path("clusters/prod/namespaces/shop/configmaps")

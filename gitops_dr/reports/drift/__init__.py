@@ -12,7 +12,7 @@ from gitops_dr.reports.drift.html import as_html
 from gitops_dr.reports.drift.junit import as_junit
 from gitops_dr.reports.drift.markdown import as_markdown
 from gitops_dr.reports.drift.table import as_table
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 FORMATS: Mapping[str, Callable[[Drifted], str]] = {
     "table": as_table,

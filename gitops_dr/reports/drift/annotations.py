@@ -10,7 +10,7 @@ from gitops_dr.reports.drift import words
 from gitops_dr.reports.drift.table import field_lines
 from gitops_dr.reports.text import brief, shorten, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 EACH = 10
 """Annotations of one level that GitHub shows of a step; it drops the others without a word."""

@@ -11,7 +11,7 @@ from typing import Any
 from gitops_dr.model import FieldChange, FieldManager
 from gitops_dr.reports import documents
 from gitops_dr.reports.values import is_masked, mask, within
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 
 def as_json(result: Drifted) -> str:

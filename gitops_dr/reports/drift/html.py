@@ -11,7 +11,7 @@ from gitops_dr.reports.drift.lines import diff_lines
 from gitops_dr.reports.html import render
 from gitops_dr.reports.text import brief, count, shorten, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.results import Drifted, Merge
+from gitops_dr.results.drift import Drifted, Merge
 
 OPEN = 12
 """Differences up to which all of them are unfolded at first."""

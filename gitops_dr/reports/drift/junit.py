@@ -15,7 +15,7 @@ from gitops_dr.reports.drift import words
 from gitops_dr.reports.drift.table import object_lines
 from gitops_dr.reports.text import count, shorten, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.results import Drifted
+from gitops_dr.results.drift import Drifted
 
 _NO_XML = re.compile("[\ufffe\uffff]")
 """What no XML 1.0 document can hold, of what ``shown`` leaves: https://www.w3.org/TR/xml/#charsets"""

@@ -11,7 +11,7 @@ from gitops_dr.reports.drift.lines import diff_lines
 from gitops_dr.reports.markdown import code, code_tag, escape, fence, table
 from gitops_dr.reports.text import brief, count, shorten, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.results import Against, Drifted, Merge
+from gitops_dr.results.drift import Against, Drifted, Merge
 
 BUDGET = 1_000_000
 """Bytes; GitHub drops a job's summary of more than 1 MiB as a whole:

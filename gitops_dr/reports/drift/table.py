@@ -11,7 +11,7 @@ from gitops_dr.reports.drift import words
 from gitops_dr.reports.drift.lines import contrast
 from gitops_dr.reports.text import brief, count, listing, shown
 from gitops_dr.reports.values import mask
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 OBJECTS = 200
 """Objects shown; of the rest the kinds are counted."""

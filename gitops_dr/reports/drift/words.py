@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from gitops_dr.model import Action, FieldChange, FieldManager, Presence, Ref
 from gitops_dr.reports.text import count
-from gitops_dr.results import Against, Drifted
+from gitops_dr.results.drift import Against, Drifted
 
 UNKNOWN = "unknown"
 """The author of whatever nobody can be named for: a removed field, a missing object."""
