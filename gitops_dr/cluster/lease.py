@@ -140,21 +140,40 @@ def held(
         emit(Notice(f"{lease}: cannot be held, so another run may work meanwhile: {error}"))
         yield
         return
-    renewal = _Renewal(lease, renew_every)
-    renewal.start()
-    try:
-        yield
-    except KeyboardInterrupt:
-        if renewal.lost_to is None:
-            raise
-        raise RefusedError(
-            f"{lease}: was taken over by {renewal.lost_to}, because it was not renewed in time",
-            hint="wait until that has ended and run this again; it goes on from here",
-        ) from None
-    finally:
-        # One that hangs in an API server that does not answer could not be let go either.
-        if renewal.stop() and renewal.lost_to is None:
-            lease.release()
+    with _interruption() as number:
+        renewal = _Renewal(lease, renew_every, number)
+        renewal.start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            if renewal.lost_to is None:
+                raise
+            raise RefusedError(
+                f"{lease}: was taken over by {renewal.lost_to}, because it was not renewed in time",
+                hint="wait until that has ended and run this again; it goes on from here",
+            ) from None
+        finally:
+            # One that hangs in an API server that does not answer could not be let go either.
+            if renewal.stop() and renewal.lost_to is None:
+                lease.release()
+
+
+@contextmanager
+def _interruption() -> Iterator[signal.Signals | None]:
+    """Give the signal that interrupts the work; None outside the main thread, where none does.
+
+    A script's background ignores what Ctrl-C sends, so another signal is made to do the same there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+    elif callable(signal.getsignal(signal.SIGINT)):
+        yield signal.SIGINT
+    else:
+        before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+        try:
+            yield signal.SIGUSR1
+        finally:
+            signal.signal(signal.SIGUSR1, before or signal.SIG_DFL)
 
 
 @dataclass(slots=True)
@@ -299,13 +318,13 @@ class Lease:
 class _Renewal:
     """A thread that renews the Lease until it is stopped, or until another run has it."""
 
-    def __init__(self, lease: Lease, every: float) -> None:
+    def __init__(self, lease: Lease, every: float, number: signal.Signals | None) -> None:
         self.lost_to: Holder | None = None
         self._lease = lease
         self._every = every
         self._stopped = threading.Event()
-        # Only there can the work be interrupted; elsewhere the loss is only told.
-        self._interrupts = threading.current_thread() is threading.main_thread()
+        self._number = number
+        """The signal that interrupts the work; without one the loss is only told."""
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def start(self) -> None:
@@ -331,8 +350,8 @@ class _Renewal:
             failing = ""
             if self.lost_to is not None:
                 self._lease.emit(Notice(f"{self._lease}: was taken over by {self.lost_to}"))
-                if self._interrupts:
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                if self._number is not None:
+                    signal.pthread_kill(threading.main_thread().ident or 0, self._number)
                 return
 
 

@@ -300,6 +300,18 @@ def test_a_failed_renewal_is_told_once_and_tried_again(api, server, connection, 
     assert "holderIdentity" not in server.body["spec"]
 
 
+@pytest.fixture(params=["in the foreground", "in a script's background"])
+def ctrl_c(request):
+    """A shell lets what it starts in a script's background ignore Ctrl-C."""
+    in_foreground = request.param == "in the foreground"
+    handler = signal.default_int_handler if in_foreground else signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, handler)
+    yield handler
+    assert signal.getsignal(signal.SIGINT) is handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_who_loses_it_stops(server, connection, said):
     """The block ends with a refusal that names the other, whose Lease stays."""
 
