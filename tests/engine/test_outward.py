@@ -179,7 +179,7 @@ def test_nothing_held_is_nothing_to_say() -> None:
         (Selection(namespaces=frozenset({"shop"})), (), {job("a"), job("b")}),
         (Selection(namespaces=frozenset({"other"})), (job("b"),), {job("b")}),
     ],
-    ids=str,
+    ids=["by name", "the issuer", "by label", "a namespace", "what another needs"],
 )
 def test_of_a_part_only_that_is_released(selection: Any, chosen: Any, expected: set[Ref]) -> None:
     found = examined("another", held=HELD)
