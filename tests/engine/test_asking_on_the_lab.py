@@ -493,7 +493,7 @@ def test_a_manifest_of_another_version_is_compared_in_that_version(
     found = compare(gone)["a"]
     assert ("replace", "apiVersion") in paths(found)
     assert "does not serve autoscaling/v0alpha0" in found.compared_locally
-    assert "Git has it in autoscaling/v2beta2, the cluster in autoscaling/v2" in (
+    assert "Git has it in autoscaling/v0alpha0, the cluster in autoscaling/v2" in (
         found.compared_locally
     )
 
