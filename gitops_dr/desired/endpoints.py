@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from gitops_dr.desired.exposing import Exposed, Gives, api_kinds, clean_url, is_sound
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Body, Gap, Ref, parse_ref
 
 FORMAT = 1
@@ -151,13 +151,7 @@ def read_endpoints(data: bytes, path: str) -> Endpoints:
 
     Raises ``RepositoryError`` if the file is not one, or of a newer format.
     """
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     try:
         issuer = document.get("issuer", {})
         return Endpoints(
@@ -166,7 +160,7 @@ def read_endpoints(data: bytes, path: str) -> Endpoints:
             issuer=Issuer(
                 _url(issuer.get("url", "")),
                 _url(issuer.get("keys", "")),
-                _text(issuer.get("unread", "")),
+                as_text(issuer.get("unread", "")),
             ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -180,8 +174,8 @@ def _exposed(entry: Mapping[str, Any]) -> tuple[Ref, Exposed]:
     lists: dict[str, Any] = {}
     for key, (name, gives) in _KEYS.items():
         lists[name] = tuple(sorted({_sound(gives, value) for value in _list(entry, key)}))
-    via = tuple(sorted({parse_ref(_text(each)) for each in _list(entry, "via")}))
-    return parse_ref(_text(entry["ref"])), Exposed(**lists, via=via)
+    via = tuple(sorted({parse_ref(as_text(each)) for each in _list(entry, "via")}))
+    return parse_ref(as_text(entry["ref"])), Exposed(**lists, via=via)
 
 
 def _list(of: Mapping[str, Any], key: str) -> list[Any]:
@@ -192,20 +186,14 @@ def _list(of: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _sound(gives: Gives, value: Any) -> str:
-    text = _text(value)
+    text = as_text(value)
     if not is_sound(gives, text):
         raise ValueError(f"{text!r} is no {gives}")
     return text
 
 
 def _url(value: Any) -> str:
-    text = _text(value)
+    text = as_text(value)
     if text and not clean_url(text):
         raise ValueError(f"{text!r} is no URL")
     return text
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value

@@ -15,7 +15,7 @@ import orjson
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Ref, parse_ref
 
 FORMAT = 1
@@ -94,23 +94,17 @@ def write_managers(holders: Mapping[Ref, Holder]) -> bytes | None:
 
 def read_managers(data: bytes, path: str) -> dict[Ref, Holder]:
     """Read ``managers.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     try:
         shares: dict[Ref, list[Share]] = {}
         for entry in document["shared"]:
             share = Share(
-                _text(entry["manager"]), _operation(entry["operation"]), _fields(entry["fields"])
+                as_text(entry["manager"]), _operation(entry["operation"]), _fields(entry["fields"])
             )
             shares.setdefault(parse_ref(entry["ref"]), []).append(share)
         return {
             ref: Holder(
-                _text(entry["manager"]),
+                as_text(entry["manager"]),
                 _operation(entry["operation"]),
                 bool(entry["lastApplied"]),
                 tuple(shares.get(ref, ())),
@@ -130,13 +124,7 @@ def read_managers(data: bytes, path: str) -> dict[Ref, Holder]:
 
 def _ref(kind: str, namespace: str, name: str) -> Ref:
     name_of_kind, _, group = kind.partition(".")
-    return Ref(group, name_of_kind, _text(namespace), _text(name))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
+    return Ref(group, name_of_kind, as_text(namespace), as_text(name))
 
 
 def _operation(value: object) -> str:
@@ -146,7 +134,7 @@ def _operation(value: object) -> str:
 
 
 def _fields(value: object) -> Fields:
-    fields = orjson.loads(_text(value))
+    fields = orjson.loads(as_text(value))
     if not isinstance(fields, dict):
         raise TypeError("a set of fields is not a map")
     return fields

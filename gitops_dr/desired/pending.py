@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Ref
 
 FORMAT = 1
@@ -56,19 +56,13 @@ def write_pending(held: Mapping[Ref, Held]) -> bytes | None:
 
 def read_pending(data: bytes, path: str) -> dict[Ref, Held]:
     """Read ``pending.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     held: dict[Ref, Held] = {}
     try:
         for entry in document["objects"]:
-            ref = Ref(*(_text(entry[key]) for key in ("group", "kind", "namespace", "name")))
+            ref = Ref(*(as_text(entry[key]) for key in ("group", "kind", "namespace", "name")))
             blob = _fingerprint(entry.get("blob", ""))
-            held[ref] = Held(_fingerprint(entry["base"]), _text(entry["path"]), blob)
+            held[ref] = Held(_fingerprint(entry["base"]), as_text(entry["path"]), blob)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RepositoryError(
             f"{path}: not a file of pending changes: {type(error).__name__}: {error}",
@@ -78,13 +72,7 @@ def read_pending(data: bytes, path: str) -> dict[Ref, Held]:
 
 
 def _fingerprint(value: object) -> str:
-    text = _text(value)
+    text = as_text(value)
     if not _FINGERPRINT.fullmatch(text):
         raise ValueError(f"{text!r} is no fingerprint")
     return text
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value

@@ -12,7 +12,7 @@ from typing import Any
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.fieldpath import parse_fieldpath
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Body, Gap, Omission, Ref, Resource, parse_ref
 
 FORMAT = 1
@@ -86,18 +86,18 @@ def write_coverage(coverage: Coverage) -> bytes:
 
 def read_coverage(data: bytes, path: str) -> Coverage:
     """Read ``coverage.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = _read(data, path)
+    document = parse_versioned(data, path, FORMAT)
     try:
         return Coverage(
-            uid=_text(document["source"]["uid"]),
-            version=_text(document["source"]["version"]),
+            uid=as_text(document["source"]["uid"]),
+            version=as_text(document["source"]["version"]),
             kinds=tuple(
                 (
                     Resource(
-                        _text(kind["group"]),
-                        _text(kind["version"]),
-                        _text(kind["kind"]),
-                        _text(kind["resource"]),
+                        as_text(kind["group"]),
+                        as_text(kind["version"]),
+                        as_text(kind["kind"]),
+                        as_text(kind["resource"]),
                         bool(kind["namespaced"]),
                     ),
                     int(kind["objects"]),
@@ -105,18 +105,18 @@ def read_coverage(data: bytes, path: str) -> Coverage:
                 for kind in document["kinds"]
             ),
             omissions=tuple(
-                Omission(parse_ref(entry["ref"]), _text(entry["rule"]), _text(entry["reason"]))
+                Omission(parse_ref(entry["ref"]), as_text(entry["rule"]), as_text(entry["reason"]))
                 for entry in document["omissions"]
             ),
             gaps=tuple(
-                Gap(parse_ref(entry["ref"]), _text(entry["reason"])) for entry in document["gaps"]
+                Gap(parse_ref(entry["ref"]), as_text(entry["reason"])) for entry in document["gaps"]
             ),
             generated={
-                parse_ref(entry["owner"]): tuple(_group_kind(_text(k)) for k in entry["kinds"])
+                parse_ref(entry["owner"]): tuple(_group_kind(as_text(k)) for k in entry["kinds"])
                 for entry in document.get("generated") or ()
             },
             unprotected={
-                parse_ref(entry["ref"]): _text(entry["reason"])
+                parse_ref(entry["ref"]): as_text(entry["reason"])
                 for entry in document.get("unprotected") or ()
             },
         )
@@ -127,17 +127,6 @@ def read_coverage(data: bytes, path: str) -> Coverage:
         ) from error
 
 
-def _read(data: bytes, path: str) -> Body:
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
-    return document
-
-
 def _kind_name(kind: tuple[str, str]) -> str:
     group, name = kind
     return f"{name}.{group}" if group else name
@@ -146,12 +135,6 @@ def _kind_name(kind: tuple[str, str]) -> str:
 def _group_kind(text: str) -> tuple[str, str]:
     name, _, group = text.partition(".")
     return group, name
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
 
 
 # Where the kinds of Kubernetes itself keep containers; custom kinds are not searched.
@@ -220,7 +203,7 @@ def read_images(data: bytes, path: str) -> dict[str, tuple[str, ...]]:
 
     Raises ``RepositoryError`` if the file is not one, or of a newer format.
     """
-    images = _read(data, path).get("images")
+    images = parse_versioned(data, path, FORMAT).get("images")
     if not isinstance(images, dict) or not all(isinstance(v, list) for v in images.values()):
         raise RepositoryError(
             f"{path}: not an images file",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import SECRET, Ref
 
 FORMAT = 1
@@ -88,13 +88,7 @@ def write_secret_records(records: SecretRecords) -> bytes | None:
 
 def read_secret_records(data: bytes, path: str) -> SecretRecords:
     """Read ``secrets.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     try:
         key_id = document["keyId"]
         return SecretRecords(
@@ -105,7 +99,7 @@ def read_secret_records(data: bytes, path: str) -> SecretRecords:
             },
             external={
                 _ref(entry): ExternalSecret(
-                    _text(entry["policy"]), tuple(_text(key) for key in entry["keys"])
+                    as_text(entry["policy"]), tuple(as_text(key) for key in entry["keys"])
                 )
                 for entry in document["external"]
             },
@@ -118,16 +112,10 @@ def read_secret_records(data: bytes, path: str) -> SecretRecords:
 
 
 def _ref(entry: Mapping[str, object]) -> Ref:
-    return Ref(*SECRET, _text(entry["namespace"]), _text(entry["name"]))
+    return Ref(*SECRET, as_text(entry["namespace"]), as_text(entry["name"]))
 
 
 def _match(pattern: re.Pattern[str], value: object) -> str:
-    if not pattern.fullmatch(text := _text(value)):
+    if not pattern.fullmatch(text := as_text(value)):
         raise ValueError(f"{text!r} does not fit")
     return text
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value

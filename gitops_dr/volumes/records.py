@@ -14,8 +14,8 @@ from typing import Any
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
 from gitops_dr.manifests.path import segment
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Ref, parse_ref
 
 FORMAT = 1
@@ -153,41 +153,35 @@ def write_record(record: SnapshotRecord) -> bytes:
 
 def read_record(data: bytes, path: str) -> SnapshotRecord:
     """Read a record's file. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     try:
         claim, snapshot, hooks = document["claim"], document["snapshot"], document["hooks"]
         owner = document.get("owner")
         return SnapshotRecord(
-            namespace=_text(claim["namespace"]),
-            claim=_text(claim["name"]),
-            claim_uid=_text(claim["uid"]),
-            request=_text(claim["request"]),
-            capacity=_text(claim["capacity"]),
-            volume_mode=_text(claim["volumeMode"]),
-            access_modes=tuple(map(_text, claim["accessModes"])),
-            fs_type=_text(claim["fsType"]),
-            storage_class=_text(claim["storageClass"]),
-            binding_mode=_text(claim["bindingMode"]),
+            namespace=as_text(claim["namespace"]),
+            claim=as_text(claim["name"]),
+            claim_uid=as_text(claim["uid"]),
+            request=as_text(claim["request"]),
+            capacity=as_text(claim["capacity"]),
+            volume_mode=as_text(claim["volumeMode"]),
+            access_modes=tuple(map(as_text, claim["accessModes"])),
+            fs_type=as_text(claim["fsType"]),
+            storage_class=as_text(claim["storageClass"]),
+            binding_mode=as_text(claim["bindingMode"]),
             topology=tuple(_texts(labels) for labels in claim["topology"]),
-            snapshot_set=_text(snapshot["set"]),
+            snapshot_set=as_text(snapshot["set"]),
             driver=_needed(snapshot["driver"]),
             handle=_needed(snapshot["handle"]),
-            group_handle=_text(snapshot["groupHandle"]),
+            group_handle=as_text(snapshot["groupHandle"]),
             created=_needed(snapshot["created"]),
             restore_size=_size(snapshot["restoreSize"]),
-            snapshot_class=_text(snapshot["class"]),
-            snapshot=_text(snapshot["name"]),
-            content=_text(snapshot["content"]),
+            snapshot_class=as_text(snapshot["class"]),
+            snapshot=as_text(snapshot["name"]),
+            content=as_text(snapshot["content"]),
             survives=Survives(snapshot["survives"]),
             secret_annotations=_texts(snapshot["secretAnnotations"]),
-            hooks=Hooks(_text(hooks["result"]), float(_text(hooks["frozenSeconds"]))),
-            owner=parse_ref(_text(owner["ref"])) if owner else None,
+            hooks=Hooks(as_text(hooks["result"]), float(as_text(hooks["frozenSeconds"]))),
+            owner=parse_ref(as_text(owner["ref"])) if owner else None,
             ordinal=_size(owner["ordinal"]) if owner else None,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -197,22 +191,16 @@ def read_record(data: bytes, path: str) -> SnapshotRecord:
         ) from error
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
 def _needed(value: object) -> str:
-    if not _text(value):
+    if not as_text(value):
         raise ValueError("an empty text where a value is needed")
-    return _text(value)
+    return as_text(value)
 
 
 def _texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is not a map")
-    return {_text(key): _text(each) for key, each in value.items()}
+    return {as_text(key): as_text(each) for key, each in value.items()}
 
 
 def _size(value: object) -> int:

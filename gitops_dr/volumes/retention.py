@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse_document
+from gitops_dr.manifests.versioned import as_text, parse_versioned
 from gitops_dr.model import Ref
 from gitops_dr.volumes.policy import Keep
 from gitops_dr.volumes.records import SnapshotRecord
@@ -117,25 +117,13 @@ def write_pruned(handles: Collection[Handle]) -> bytes | None:
 
 def read_pruned(data: bytes, path: str) -> frozenset[Handle]:
     """Read ``pruned.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
-    document = parse_document(data, path)
-    found = document.get("format")
-    if found != FORMAT:
-        raise RepositoryError(
-            f"{path}: format {found!r}, and this version of gitops-dr reads format {FORMAT}",
-            hint="use the version of gitops-dr that wrote it, or a newer one",
-        )
+    document = parse_versioned(data, path, FORMAT)
     try:
         return frozenset(
-            (_text(row["driver"]), _text(row["handle"])) for row in document["snapshots"]
+            (as_text(row["driver"]), as_text(row["handle"])) for row in document["snapshots"]
         )
     except (KeyError, TypeError) as error:
         raise RepositoryError(
             f"{path}: not a list of pruned snapshots: {type(error).__name__}: {error}",
             hint="restore it from the commit of gitops-dr that wrote it",
         ) from error
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value

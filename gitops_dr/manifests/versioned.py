@@ -1,0 +1,33 @@
+"""Reads the files with a ``format`` that gitops-dr writes beside the manifests. Pure.
+
+``docs/format.md`` specifies them; each is read by the module that writes it.
+"""
+
+from __future__ import annotations
+
+from gitops_dr.errors import RepositoryError
+from gitops_dr.manifests.parse import parse_document
+from gitops_dr.model import Body
+
+
+def parse_versioned(data: bytes, path: str, number: int) -> Body:
+    """Read the one YAML mapping in ``data``, which must be of format ``number``.
+
+    ``path`` is only for messages. Raises ``ManifestError`` as ``parse_document`` does, and
+    ``RepositoryError`` for another format.
+    """
+    document = parse_document(data, path)
+    found = document.get("format")
+    if found != number:
+        raise RepositoryError(
+            f"{path}: format {found!r}, and this version of gitops-dr reads format {number}",
+            hint="use the version of gitops-dr that wrote it, or a newer one",
+        )
+    return document
+
+
+def as_text(value: object) -> str:
+    """The value, which must be a string. Raises ``TypeError``."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
