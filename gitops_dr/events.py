@@ -6,7 +6,9 @@ these; nothing below ``cli/`` prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gitops_dr.model import Outcome, Ref
@@ -70,3 +72,12 @@ Emit = Callable[[Event], None]
 
 def silent(_event: Event) -> None:
     """An ``Emit`` for callers that want no progress."""
+
+
+@contextmanager
+def phase(name: str, emit: Emit, total: int = 0) -> Iterator[None]:
+    """Tell that a part of the work begins, of ``total`` units, and that it ends unless it fails."""
+    started = time.monotonic()
+    emit(PhaseStarted(name, total))
+    yield
+    emit(PhaseEnded(name, time.monotonic() - started, total))

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.record import keep, kept
 from gitops_dr.errors import ClusterError
+from gitops_dr.manifests.versioned import as_moment
 from gitops_dr.model import Ref, parse_ref
 
 _NAME = "fenced"
@@ -34,22 +35,13 @@ class Fence:
 
 def moment_of(fence: Fence | None) -> datetime | None:
     """Since when a cluster is stopped; None if it is not, or nobody can read when."""
-    try:
-        found = datetime.fromisoformat(fence.since) if fence else None
-    except ValueError:
-        return None
-    return found if found and found.tzinfo else None
+    return as_moment(fence.since) if fence else None
 
 
 def read_fence(connection: Connection) -> Fence | None:
     """What was stopped here; None if nothing was. Raises ``ClusterError``."""
-    try:
-        data = kept(connection, _NAME)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-    if not data.get("target"):
+    data = kept(connection, _NAME)
+    if not (data and data.get("target")):
         return None
     try:
         before = {parse_ref(ref): dict(was) for ref, was in json.loads(data["before"]).items()}

@@ -10,15 +10,14 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.record import keep, kept
 
 _NAME, _KEY = "recovery-points", "points"
-_REFUSED = (403, 404)
 
 
 def read_point_record(connection: Connection) -> str:
     """The log as the cluster has it; empty if it has none, or if nobody lets us look."""
     try:
-        text = kept(connection, _NAME).get(_KEY)
+        text = (kept(connection, _NAME) or {}).get(_KEY)
     except ApiError as error:
-        if error.status in _REFUSED:
+        if error.status == 403:
             return ""
         raise
     return text if isinstance(text, str) else ""
@@ -30,5 +29,5 @@ def write_point_record(connection: Connection, text: str) -> None:
         keep(connection, _NAME, {_KEY: text})
     except ApiError as error:
         # 409: somebody else made it in this very moment, with a log that is as new.
-        if error.status not in (*_REFUSED, 409):
+        if error.status not in (403, 404, 409):
             raise

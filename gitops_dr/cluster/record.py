@@ -81,9 +81,14 @@ def keep(
         create(connection, _CONFIG_MAPS, body)
 
 
-def kept(connection: Connection, name: str) -> dict[str, Any]:
-    """What a ConfigMap of our namespace has. Raises ``ApiError``, with status 404 without one."""
-    return get(connection, _CONFIG_MAPS, NAMESPACE, name).get("data") or {}
+def kept(connection: Connection, name: str) -> dict[str, Any] | None:
+    """What a ConfigMap of our namespace has; None if there is none. Raises ``ApiError``."""
+    try:
+        return get(connection, _CONFIG_MAPS, NAMESPACE, name).get("data") or {}
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 def ensure_namespace(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.record import keep, kept
 
 
@@ -42,12 +42,9 @@ def read_standing(connection: Connection, cluster: str) -> Standing | None:
 
     Raises ``ApiError`` if it cannot be read although it may be there.
     """
-    try:
-        data = kept(connection, _name(cluster))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    data = kept(connection, _name(cluster))
+    if data is None:
+        return None
     return Standing(**{each.name: str(data.get(each.name, "")) for each in fields(Standing)})
 
 

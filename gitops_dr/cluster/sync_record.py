@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.record import keep, kept
 
 _KEYS: Final = ("commit", "target", "targets")
@@ -31,12 +31,9 @@ def read_synced(connection: Connection, cluster: str) -> SyncedTo | None:
 
     Raises ``ApiError`` if it cannot be read although it may be there.
     """
-    try:
-        data = kept(connection, _name(cluster))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    data = kept(connection, _name(cluster))
+    if data is None:
+        return None
     found = [data.get(key, "") for key in _KEYS]
     if not found[0] or not all(isinstance(value, str) for value in found):
         return None

@@ -37,21 +37,6 @@ class Carried:
     after: Examined
 
 
-def carry_out(
-    prepared: Prepared,
-    intent: Intent,
-    *,
-    timeout: float = 300.0,
-    also: Callable[[], object] = lambda: None,
-    emit: Emit = silent,
-) -> Rebuilt:
-    """Carry out the steps of a plan and compare again; what acts outward stays held.
-
-    As :func:`carry`.
-    """
-    return carry(prepared, intent, timeout=timeout, also=also, emit=emit).rebuilt
-
-
 def carry(
     prepared: Prepared,
     intent: Intent,
@@ -60,7 +45,7 @@ def carry(
     also: Callable[[], object] = lambda: None,
     emit: Emit = silent,
 ) -> Carried:
-    """Carry out the steps of a plan and compare again.
+    """Carry out the steps of a plan and compare again; what acts outward stays held.
 
     ``timeout``: seconds that an object may take to become ready, and an operator to make what it
     had made in the source. ``also`` is called between the two.

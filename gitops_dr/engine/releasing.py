@@ -48,7 +48,7 @@ def carry_out_and_release(
     It is not, unless the intent is to release it always, while anything failed or differs, or a gap
     has shown up that the plan did not name. What is held in the end is in the result.
     What is another for the outside is looked at last; so long may addresses take.
-    ``timeout``, ``also``: as for ``carrying.carry_out``.
+    ``timeout``, ``also``: as for ``carrying.carry``.
     """
     # Before the first write, since it may be unreadable.
     recorded = prepared.examined.recorded.tree.endpoints()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.parse import parse_document
 from gitops_dr.model import Body
@@ -31,3 +33,12 @@ def as_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
     return value
+
+
+def as_moment(written: str) -> datetime | None:
+    """The moment that a text names (RFC 3339); None if it is no time with its zone."""
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -15,7 +15,7 @@ from typing import Any
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import segment
-from gitops_dr.manifests.versioned import as_text, parse_versioned
+from gitops_dr.manifests.versioned import as_moment, as_text, parse_versioned
 from gitops_dr.model import Ref, parse_ref
 
 FORMAT = 1
@@ -98,11 +98,7 @@ class SnapshotRecord:
     @property
     def moment(self) -> datetime | None:
         """When the data was cut; None if ``created`` is no time with its zone."""
-        try:
-            found = datetime.fromisoformat(self.created)
-        except ValueError:
-            return None
-        return found if found.tzinfo else None
+        return as_moment(self.created)
 
 
 def record_path(claim: Ref) -> str:

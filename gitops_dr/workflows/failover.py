@@ -10,9 +10,7 @@ goes on from it:
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -44,7 +42,8 @@ from gitops_dr.engine.releasing import carry_out_and_release
 from gitops_dr.engine.sources import Source, find_source
 from gitops_dr.engine.targets import open_target
 from gitops_dr.errors import ClusterError, RefusedError
-from gitops_dr.events import Emit, Notice, PhaseEnded, PhaseStarted, silent
+from gitops_dr.events import Emit, Notice, phase, silent
+from gitops_dr.manifests.versioned import as_moment
 from gitops_dr.planning.selection import Intent
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.history import resolve
@@ -220,7 +219,7 @@ def _gather(where: Where, opened: Opened, wanted: Wanted, emit: Emit) -> _Known:
             "fail over to",
             hint="gitops-dr sync brings it to a commit",
         )
-    with _phase("source", emit):
+    with phase("source", emit):
         source = find_source(where, opened, uid, wanted.source_context)
         asked = Stoppable(opened.settings.outward, prepared.target.standby.kept)
         fencing = Fencing(source.connection, asked) if source.connection else None
@@ -238,7 +237,7 @@ def _gather(where: Where, opened: Opened, wanted: Wanted, emit: Emit) -> _Known:
         last_point=fencing is not None and wanted.last_point and wanted.at is None and not pinned,
         stale=claims.stale,
         continued=before is not None,
-        begun=_moment(standing.begun) or now,
+        begun=as_moment(standing.begun) or now,
     )
     return _Known(opened, prepared, claims, source, fencing, standing, plan)
 
@@ -352,7 +351,7 @@ def _activate(
     where: Where, known: _Known, wanted: Wanted, point: str, emit: Emit
 ) -> tuple[str, tuple[str, ...], Pushed | None]:
     """Say in Git and in the clusters where everything runs from now on."""
-    with _phase("activate", emit):
+    with phase("activate", emit):
         opened = open_repo(where, target=wanted.target)
         done = activate(opened, wanted.target, known.source_uid, point)
         pushed = push_branch(opened.repo, opened.trust) if wanted.push else None
@@ -386,19 +385,3 @@ def _stopped(known: _Known) -> datetime | None:
     connection = known.source.connection
     fence = read_fence(connection) if connection else None
     return moment_of(fence) if fence and fence.target == known.standing.target else None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
-
-
-@contextmanager
-def _phase(name: str, emit: Emit) -> Iterator[None]:
-    started = time.monotonic()
-    emit(PhaseStarted(name))
-    yield
-    emit(PhaseEnded(name, time.monotonic() - started))

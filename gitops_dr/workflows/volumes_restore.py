@@ -6,9 +6,7 @@ in place all of it or nothing (``engine/in_place.py``); elsewhere claim by claim
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -31,7 +29,7 @@ from gitops_dr.engine.restoring import (
     torn_sets,
 )
 from gitops_dr.errors import ClusterError, RefusedError, UsageError
-from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
+from gitops_dr.events import Emit, phase, silent
 from gitops_dr.model import Identity, Ref
 from gitops_dr.repository.history import commit_info
 from gitops_dr.results.rebuild import Goal
@@ -179,7 +177,7 @@ def _plan_in_place(goal: Goal, records: Mapping[Ref, SnapshotRecord], found: Sur
 
 
 def _in_place(run: InPlace, plan: RestorePlan) -> VolumesRestored:
-    with _phase(run.emit, len(plan.claims)), signals_interrupt():
+    with phase("restore", run.emit, len(plan.claims)), signals_interrupt():
         ended = run.run()
     return VolumesRestored(
         plan,
@@ -255,7 +253,7 @@ def _elsewhere(
 ) -> VolumesRestored:
     done: list[ClaimRestore] = []
     result = VolumesRestored(plan, dry_run=False)
-    with _phase(emit, len(plan.claims)), signals_interrupt():
+    with phase("restore", emit, len(plan.claims)), signals_interrupt():
         for one, made in zip(plan.claims, copies, strict=True):
             try:
                 volume = make(made)
@@ -264,11 +262,3 @@ def _elsewhere(
                 break
             done.append(replace(one, volume=volume))
     return replace(result, claims=tuple(done))
-
-
-@contextmanager
-def _phase(emit: Emit, total: int) -> Iterator[None]:
-    started = time.monotonic()
-    emit(PhaseStarted("restore", total))
-    yield
-    emit(PhaseEnded("restore", time.monotonic() - started, total))

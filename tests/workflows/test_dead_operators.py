@@ -97,12 +97,12 @@ class Target:
         )
         self.patch.setattr(carrying, "late_binding_classes", lambda _connection: None)
         self.patch.setattr(carrying, "execute", lambda *_, **__: outcomes)
-        done = carrying.carry_out(
+        done = carrying.carry(
             prepared,  # type: ignore[arg-type]
             intent,
             timeout=timeout,
             emit=self.events.append,
-        )
+        ).rebuilt
         assert done.equal == self.looks, "what is compared is the last look"
         return done.gaps
 
