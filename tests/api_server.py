@@ -18,6 +18,7 @@ from gitops_dr.model import Resource
 SECONDS = 120.0
 """As a busy machine needs: a namespace goes only once its controller has looked at it twice."""
 MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
 
 
 def group_kind(body: Any) -> tuple[str, str]:
@@ -78,6 +79,16 @@ class ApiServer:
             query=query,
             body=orjson.dumps(change),
             content_type=MERGE,
+        )
+
+    def apply(self, body: Any, manager: str) -> Any:
+        """Server-side apply, as kubectl or a controller does it with force."""
+        return self.connection.json(
+            "PATCH",
+            self._path(body),
+            query={"fieldManager": manager, "force": "true"},
+            body=orjson.dumps(body),
+            content_type=APPLY,
         )
 
     def delete(self, body: Any, *, wait: bool = False, **query: str) -> None:

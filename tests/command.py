@@ -62,3 +62,10 @@ def git(repo: Path, *arguments: str) -> str:
         check=True,
     )
     return done.stdout.decode(errors="replace")
+
+
+def commit_all(repo: Path, message: str = "By hand") -> str:
+    """Commit whatever the files are now; the commit's id."""
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", message)
+    return git(repo, "rev-parse", "HEAD").strip()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyrage
-from command import git
-from small_cluster import commit_all, new_repo
+from command import commit_all, git
+from small_cluster import new_repo
 
 from gitops_dr.engine.opening import Where
 from gitops_dr.secrets.sops import seal

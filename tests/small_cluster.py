@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from command import git
+from command import commit_all, git
 
 from gitops_dr.desired.endpoints import Issuer
 from gitops_dr.engine import endpoints, exporting, lost_points
@@ -57,12 +57,6 @@ def new_repo(path: Path, *flags: str, settings: str = "format: 1\nclusters:\n  p
     (path / "gitops-dr.yaml").write_text(settings)
     commit_all(path, "Start")
     return path
-
-
-def commit_all(repo: Path, message: str = "By hand") -> str:
-    git(repo, "add", "--all")
-    git(repo, "commit", "--quiet", "--message", message)
-    return git(repo, "rev-parse", "HEAD").strip()
 
 
 class SmallCluster:

@@ -27,7 +27,6 @@ CASES = yamlrocks.loads(Path(__file__).with_name("authored_lab.yaml").read_bytes
 PAIRS = [(case, row) for case in CASES for row in case["rows"]]
 NUMBERS = itertools.count()
 
-SERVER_SIDE = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 
 
@@ -163,14 +162,7 @@ CONTAINER = "spec.template.spec.containers[name=web]"
 
 
 def server_side(api: ApiServer, body: Any, manager: str = "kubectl") -> Any:
-    metadata = body["metadata"]
-    return api.connection.json(
-        "PATCH",
-        object_path(api.resource(body), metadata.get("namespace", ""), metadata["name"]),
-        query={"fieldManager": manager, "force": "true"},
-        body=orjson.dumps(body),
-        content_type=SERVER_SIDE,
-    )
+    return api.apply(body, manager)
 
 
 def client_side(api: ApiServer, body: Any) -> Any:

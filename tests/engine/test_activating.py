@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command import git
-from small_cluster import commit_all, new_repo
+from command import commit_all, git
+from small_cluster import new_repo
 
 from gitops_dr.cluster.standing_record import Standing
 from gitops_dr.desired.target import Strategy, Target

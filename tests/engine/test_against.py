@@ -1,7 +1,7 @@
 """A pull request beside its base: what merging would do, and what is drift already."""
 
 import pytest
-from command import git
+from command import commit_all, git
 
 from gitops_dr.engine.against import LEFT, merges, parting
 from gitops_dr.errors import RepositoryError
@@ -82,8 +82,7 @@ def history(tmp_path, monkeypatch):
 
     def commit(name):
         (repo / name).write_text(name)
-        git(repo, "add", "--all")
-        git(repo, "commit", "--quiet", "--message", name)
+        commit_all(repo, name)
         return git(repo, "rev-parse", "HEAD").strip()
 
     commit.repo = repo

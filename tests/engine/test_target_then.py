@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from command import git
-from small_cluster import commit_all
+from command import commit_all, git
 
 from gitops_dr.cluster.sync_record import SyncedTo
 from gitops_dr.engine.opening import Where, open_repo

@@ -11,8 +11,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from command import Said, git, gitops_dr
-from small_cluster import commit_all
+from command import Said, commit_all, git, gitops_dr
 
 from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.engine.opening import Opened, Where, open_repo

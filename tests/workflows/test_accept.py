@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from command import git
-from small_cluster import IDENTITY, KINDS, OTHERS, SHOP, commit_all, config_map, ref_of
+from command import commit_all, git
+from small_cluster import IDENTITY, KINDS, OTHERS, SHOP, config_map, ref_of
 
 from gitops_dr.cluster.connect import ApiError
 from gitops_dr.desired.recovery import images_of

@@ -7,8 +7,7 @@ import orjson
 import pytest
 import yamlrocks
 from api_server import ApiServer
-from command import Said, git, gitops_dr
-from small_cluster import commit_all
+from command import Said, commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect
@@ -101,13 +100,7 @@ class Place:
         """Server-side apply of one manifest, as kubectl or a controller does it."""
         body = yamlrocks.loads(text.encode())
         body["metadata"]["namespace"] = namespace
-        self.api.connection.json(
-            "PATCH",
-            object_path(self.api.resource(body), namespace, body["metadata"]["name"]),
-            query={"fieldManager": manager, "force": "true"},
-            body=orjson.dumps(body),
-            content_type="application/apply-patch+yaml",
-        )
+        self.api.apply(body, manager)
 
     def edit(self, body: Any, *operations: Any, manager: str = "kubectl-edit") -> None:
         metadata = body["metadata"]

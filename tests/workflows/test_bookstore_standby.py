@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 
 from gitops_dr.cluster.connect import connect
 from gitops_dr.lab import Lab
@@ -53,8 +53,7 @@ def repo(tmp_path: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     git(path, "init", "--quiet", "--initial-branch=main")
-    git(path, "add", "--all")
-    git(path, "commit", "--quiet", "--message", "A standby")
+    commit_all(path, "A standby")
     return path
 
 

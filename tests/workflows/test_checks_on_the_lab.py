@@ -15,7 +15,7 @@ import lasting_faults
 import orjson
 import pytest
 from campaigns.independent import Api
-from command import Said, git, gitops_dr
+from command import Said, commit_all, gitops_dr
 from fake_api import Answer, serving
 
 from gitops_dr import lab as labs
@@ -173,8 +173,7 @@ def repository(path: Path, files: dict[str, list[Any]]) -> Path:
     (root / "recovery").mkdir()
     account = "cluster-repos/bookstore/clusters/bookstore/recovery/coverage.yaml"
     (root / "recovery/coverage.yaml").write_bytes(shipped(account).read_bytes())
-    git(path, "add", "-A")
-    git(path, "commit", "-qm", "By hand")
+    commit_all(path)
     return path
 
 

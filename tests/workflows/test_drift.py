@@ -18,10 +18,9 @@ from campaigns.editing import Editor
 from campaigns.independent import Api, read_cluster
 from campaigns.kubectl import Hand, read_recorded
 from campaigns.told import Told, expected, reported, unlike
-from command import Said, git, gitops_dr
+from command import Said, commit_all, git, gitops_dr
 from reports.pages import read_html
 from shop import create_shop, wait_until_open
-from small_cluster import commit_all
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect

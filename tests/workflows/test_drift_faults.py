@@ -15,7 +15,7 @@ import orjson
 import pytest
 import yaml
 from api_server import ApiServer
-from command import COMMAND, Said, git, gitops_dr
+from command import COMMAND, Said, commit_all, git, gitops_dr
 from engine.conftest import FakeCluster, live
 from fake_api import (
     Answer,
@@ -30,7 +30,7 @@ from fake_api import (
 )
 from markdown_it import MarkdownIt
 from reports.pages import read_html
-from small_cluster import commit_all, new_repo
+from small_cluster import new_repo
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect

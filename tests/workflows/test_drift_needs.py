@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from api_server import ApiServer
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 from fake_api import FakeApi, api, connection, listed, reply
-from small_cluster import commit_all
 
 from gitops_dr.cluster.connect import Connection, connect
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 import pytest
-from command import COMMAND, git, gitops_dr
-from small_cluster import commit_all, config_map, new_repo
+from command import COMMAND, commit_all, git, gitops_dr
+from small_cluster import config_map, new_repo
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import ApiError, Connection, connect

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import git
-from small_cluster import commit_all, config_map
+from command import commit_all, git
+from small_cluster import config_map
 
 from gitops_dr.drift.threeway import Change
 from gitops_dr.engine.opening import Where

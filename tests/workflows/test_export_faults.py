@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import small_cluster
-from command import git, gitops_dr
-from small_cluster import commit_all, config_map, new_repo
+from command import commit_all, git, gitops_dr
+from small_cluster import config_map, new_repo
 
 from gitops_dr.config import ClusterSettings
 from gitops_dr.engine.opening import Where

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import git
+from command import commit_all, git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_cluster import OTHERS, SHOP, commit_all, config_map, new_repo
+from small_cluster import OTHERS, SHOP, config_map, new_repo
 
 from gitops_dr.drift.threeway import Change
 from gitops_dr.engine.opening import Where

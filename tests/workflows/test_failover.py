@@ -20,7 +20,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from command import Said, git, gitops_dr
+from command import Said, commit_all, git, gitops_dr
 from stateful import App, Cluster
 
 from gitops_dr import lab as labs
@@ -113,9 +113,7 @@ class Story:
         file.write_text(text)
 
     def commit(self) -> str:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", "By hand")
-        return self.head
+        return commit_all(self.repo)
 
     @property
     def head(self) -> str:

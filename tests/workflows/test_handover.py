@@ -13,19 +13,16 @@ import orjson
 import pytest
 import yaml
 from api_server import ApiServer
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect
-from gitops_dr.cluster.listing import object_path
 from gitops_dr.desired.managers import Holder
 from gitops_dr.engine.act import act
 from gitops_dr.engine.handover import create_for, hand_over_all
 from gitops_dr.model import Action, Ref, Result, Step
 
 pytestmark = pytest.mark.lab
-
-APPLY = "application/apply-patch+yaml"
 
 
 def config_map(name: str, *, annotations: Any = None, **data: str) -> dict[str, Any]:
@@ -78,18 +75,6 @@ def kubectl(kubeconfig: Path, *arguments: str, stdin: Any) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def applied(api: ApiServer, made: Any, manager: str) -> Any:
-    metadata = made["metadata"]
-    path = object_path(api.resource(made), metadata.get("namespace", ""), metadata["name"])
-    return api.connection.json(
-        "PATCH",
-        path,
-        query={"fieldManager": manager, "force": "true"},
-        body=orjson.dumps(made),
-        content_type=APPLY,
-    )
-
-
 def managers(live: Any) -> dict[tuple[str, str], Any]:
     return {
         (each["manager"], each["operation"]): each["fieldsV1"]
@@ -124,14 +109,14 @@ def world(lab_home: Path, tmp_path_factory: pytest.TempPathFactory):
         made = World(repo, source, target)
         made.source.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         for name, manager in SERVER_SIDE.items():
-            applied(made.source, config_map(name, a="1", b="2"), manager)
+            made.source.apply(config_map(name, a="1", b="2"), manager)
         for name, manager in CLIENT_SIDE.items():
             flags = ("--field-manager", manager) if manager else ()
             kubectl(source.kubeconfig, "apply", *flags, stdin=config_map(name, a="1", b="2"))
         made.source.create(config_map("helm3", a="1", b="2"), manager="helm")
         made.source.create(config_map("nobodys", a="1", b="2"), manager="some-script")
-        applied(made.source, DEPLOYMENT, "kustomize-controller")
-        applied(made.source, config_map("shared", a="1", b="2"), "kustomize-controller")
+        made.source.apply(DEPLOYMENT, "kustomize-controller")
+        made.source.apply(config_map("shared", a="1", b="2"), "kustomize-controller")
         note = {"metadata": {"annotations": {"example.com/injected": "by somebody else"}}}
         made.source.patch(config_map("shared"), note, fieldManager="injector")
         assert gitops_dr("init", str(repo), "--cluster", "prod").code == 0
@@ -162,7 +147,7 @@ def test_the_export_says_who_applied_what_and_nothing_that_passes(world):
     assert "time" not in world.file.read_text()
     before = git(world.repo, "rev-parse", "HEAD")
     # Applied again without a change, nothing but times is another.
-    applied(world.source, config_map("flux", a="1", b="2"), "kustomize-controller")
+    world.source.apply(config_map("flux", a="1", b="2"), "kustomize-controller")
     world.run("export", on=0)
     assert git(world.repo, "rev-parse", "HEAD") == before
 
@@ -182,7 +167,7 @@ def test_a_rebuild_makes_them_in_the_name_of_who_applied_them(world):
 
 @pytest.mark.parametrize("name", SERVER_SIDE)
 def test_a_field_that_leaves_git_goes_where_it_is_applied_by_the_server(world, name):
-    applied(world.target, config_map(name, a="1"), SERVER_SIDE[name])
+    world.target.apply(config_map(name, a="1"), SERVER_SIDE[name])
     assert world.target.listed(config_map(name))["data"] == {"a": "1"}
 
 
@@ -207,7 +192,7 @@ def test_a_field_goes_when_kubectl_turns_to_the_server_side(world):
 
 def test_an_accept_keeps_the_file_true(world):
     """So that an export after it has nothing more to say."""
-    applied(world.source, config_map("accepted", a="1"), "kustomize-controller")
+    world.source.apply(config_map("accepted", a="1"), "kustomize-controller")
     world.run("accept", "ConfigMap/shop/accepted", "--commit", "--yes", on=0)
     assert "accepted" in world.file.read_text()
     before = git(world.repo, "rev-parse", "HEAD")
@@ -220,7 +205,7 @@ def test_items_and_fields_of_a_workload_go_and_defaults_stay(world):
     container = less["spec"]["template"]["spec"]["containers"][0]
     container["env"] = container["env"][:1]
     del container["ports"]
-    live = applied(world.target, less, "kustomize-controller")
+    live = world.target.apply(less, "kustomize-controller")
     found = live["spec"]["template"]["spec"]["containers"][0]
     assert found["env"] == [{"name": "A", "value": "1"}]
     assert "ports" not in found
@@ -228,7 +213,7 @@ def test_items_and_fields_of_a_workload_go_and_defaults_stay(world):
 
 
 def test_what_somebody_else_held_is_not_taken_away(world):
-    live = applied(world.target, config_map("shared", a="1"), "kustomize-controller")
+    live = world.target.apply(config_map("shared", a="1"), "kustomize-controller")
     assert live["data"] == {"a": "1"}
     assert live["metadata"]["annotations"] == {"example.com/injected": "by somebody else"}
 
@@ -236,14 +221,13 @@ def test_what_somebody_else_held_is_not_taken_away(world):
 def test_a_sync_keeps_it_and_a_failover_gives_it_away(world):
     """What a standby has is pruned by a sync; once it is at work, by those who apply there."""
     made = config_map("at-standby", a="1", b="2")
-    applied(world.source, made, "kustomize-controller")
+    world.source.apply(made, "kustomize-controller")
     world.run("export", "--adopt-cluster", "--cluster-wins", on=0)
     target = world.repo / "targets/standby/target.yaml"
     target.parent.mkdir(parents=True)
     context = world.target_lab.name
     target.write_text(f"format: 1\ncluster: prod\ncontext: {context}\nstrategy: hot\n")
-    git(world.repo, "add", "--all")
-    git(world.repo, "commit", "--quiet", "--message", "A standby")
+    commit_all(world.repo, "A standby")
 
     def run(*arguments: str) -> None:
         said = gitops_dr(
@@ -267,7 +251,7 @@ def test_told_otherwise_all_is_ours(world):
     found = managers(world.target.listed(config_map("flux")))
     assert set(found) == {("gitops-dr", "Update")}
     # And this is what handing over is for.
-    applied(world.target, config_map("flux", a="1"), "kustomize-controller")
+    world.target.apply(config_map("flux", a="1"), "kustomize-controller")
     assert world.target.listed(config_map("flux"))["data"] == {"a": "1", "b": "2"}
 
 
@@ -276,7 +260,7 @@ def test_what_is_ours_is_given_away_later(world):
     names = ("ours-later", "by-kubectl-later", "theirs")
     for name in names[:2]:
         world.target.create(config_map(name, a="1", b="2"), manager="gitops-dr")
-    applied(world.target, config_map("theirs", a="1"), "kustomize-controller")
+    world.target.apply(config_map("theirs", a="1"), "kustomize-controller")
     refs = {name: Ref("", "ConfigMap", "shop", name) for name in (*names, "not-there")}
     holders = {ref: Holder("kustomize-controller", "Apply") for ref in refs.values()}
     holders[refs["by-kubectl-later"]] = Holder("kubectl-client-side-apply", "Update")
@@ -287,7 +271,7 @@ def test_what_is_ours_is_given_away_later(world):
     assert set(found) == {("kubectl-client-side-apply", "Update")}
     now = world.target.listed(config_map("theirs"))["metadata"]["resourceVersion"]
     assert now == untouched
-    applied(world.target, config_map("ours-later", a="1"), "kustomize-controller")
+    world.target.apply(config_map("ours-later", a="1"), "kustomize-controller")
     assert world.target.listed(config_map("ours-later"))["data"] == {"a": "1"}
 
 

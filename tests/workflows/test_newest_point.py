@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from command import git
-from small_cluster import SmallCluster, commit_all, config_map, new_repo
+from command import commit_all, git
+from small_cluster import SmallCluster, config_map, new_repo
 
 from gitops_dr.engine.opening import Where, open_repo
 from gitops_dr.engine.outward import newest_point

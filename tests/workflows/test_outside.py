@@ -18,7 +18,7 @@ import jsonschema
 import orjson
 import pytest
 import yaml
-from command import Said, git, gitops_dr
+from command import Said, commit_all, git, gitops_dr
 from stateful import MERGE, Cluster, wait_until
 
 from gitops_dr import lab as labs
@@ -118,8 +118,7 @@ class Story:
         return yaml.safe_load(path.read_text())
 
     def commit(self) -> None:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", "By hand")
+        commit_all(self.repo)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from campaigns.history import POLICY
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import ApiError, Connection, connect
@@ -346,8 +346,7 @@ def test_a_target_holds_it_until_it_was_failed_over_to(story: Story) -> None:
         def commit(*, active: bool) -> None:
             text = f"format: 1\ncontext: {lab.name}\nstrategy: hot\nactive: {str(active).lower()}\n"
             (folder / "target.yaml").write_text(text)
-            git(story.repo, "add", "--all")
-            git(story.repo, "commit", "--quiet", "--message", f"active: {active}")
+            commit_all(story.repo, f"active: {active}")
 
         def sync(code: int = 0) -> dict:
             flags = ("--target", "standby", "--yes", "-o", "json")

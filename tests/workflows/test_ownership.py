@@ -7,15 +7,13 @@ controller applies them; another namespace is exported.
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 import yaml
 from api_server import ApiServer
-from command import Said, git, gitops_dr
+from command import Said, commit_all, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect
-from gitops_dr.cluster.listing import object_path
 
 pytestmark = pytest.mark.lab
 
@@ -25,7 +23,6 @@ clusters:
   prod:
     authored: [namespaces/pay/**]
 """
-APPLY = "application/apply-patch+yaml"
 FLUX = "kustomize-controller"
 
 
@@ -44,16 +41,6 @@ class Place:
         said = gitops_dr(verb, *arguments, "--repo", str(self.repo), kubeconfig=self.kubeconfig)
         assert said.code == code, said.out[:4000] + said.err
         return said
-
-    def apply(self, made: dict[str, Any], manager: str) -> None:
-        metadata = made["metadata"]
-        self.api.connection.json(
-            "PATCH",
-            object_path(self.api.resource(made), metadata["namespace"], metadata["name"]),
-            query={"fieldManager": manager, "force": "true"},
-            body=orjson.dumps(made),
-            content_type=APPLY,
-        )
 
     def data(self, name: str, namespace: str = "pay") -> Any:
         return self.api.listed(config_map(name, namespace))["data"]
@@ -85,11 +72,10 @@ def place(lab_home: Path, tmp_path_factory: pytest.TempPathFactory):
         folder.mkdir(parents=True)
         for name, manager in (("a", FLUX), ("operated", "some-operator"), ("by-hand", "kubectl")):
             body = config_map(name, one="1", two="2")
-            made.apply(body, manager)
+            made.api.apply(body, manager)
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(body))
-        made.apply(config_map("exported", "shop", one="1"), FLUX)
-        git(repo, "add", "--all")
-        git(repo, "commit", "--quiet", "--message", "Ours")
+        made.api.apply(config_map("exported", "shop", one="1"), FLUX)
+        commit_all(repo, "Ours")
         made.run("export", code=0)
         yield made
 
@@ -97,7 +83,7 @@ def place(lab_home: Path, tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.parametrize(("name", "manager"), [("a", FLUX), ("operated", "some-operator")])
 def test_a_field_that_a_controller_applies_is_left_alone_and_named(place, name, manager):
     """What somebody else changed beside it is put back in the same step."""
-    place.apply(config_map(name, one="theirs", two="2"), manager)
+    place.api.apply(config_map(name, one="theirs", two="2"), manager)
     place.api.patch(config_map(name), {"data": {"two": "by hand"}})
     step, _ = place.step(name, code=3)
     assert step["reason"].startswith(f"data.one belongs to {manager} (Apply, 20")
@@ -109,7 +95,7 @@ def test_a_field_that_a_controller_applies_is_left_alone_and_named(place, name, 
 
 
 def test_what_only_the_controller_has_is_its_own_too(place):
-    place.apply(config_map("a", one="theirs", two="2", three="3"), FLUX)
+    place.api.apply(config_map("a", one="theirs", two="2", three="3"), FLUX)
     outcome = place.overwrite("a", code=3)
     assert "data.three belongs to kustomize-controller" in outcome["reason"]
     assert place.data("a")["three"] == "3"
@@ -138,14 +124,14 @@ def test_it_is_taken_when_somebody_says_so(place):
 
 
 def test_what_a_person_applied_is_no_conflict(place):
-    place.apply(config_map("by-hand", one="theirs", two="2"), "kubectl")
+    place.api.apply(config_map("by-hand", one="theirs", two="2"), "kubectl")
     assert place.overwrite("by-hand", code=0)["result"] == "done"
     assert place.data("by-hand") == {"one": "1", "two": "2"}
 
 
 def test_of_an_export_it_is_overwritten_and_the_plan_warns(place):
     """Git holds what the cluster was; who changed it since will do so again."""
-    place.apply(config_map("exported", "shop", one="theirs"), FLUX)
+    place.api.apply(config_map("exported", "shop", one="theirs"), FLUX)
     step, notes = place.step("exported", namespace="shop", code=1)
     assert (step["action"], step["reason"]) == ("configure", "")
     (note,) = [n for n in notes if "exported" in n]
@@ -156,7 +142,7 @@ def test_of_an_export_it_is_overwritten_and_the_plan_warns(place):
 
 
 def test_a_revert_is_asked_for_just_these_fields_and_does_it(place):
-    place.apply(config_map("a", one="theirs", two="2"), FLUX)
+    place.api.apply(config_map("a", one="theirs", two="2"), FLUX)
     place.run("revert", "ConfigMap/pay/a", "--yes", code=0)
     assert place.data("a")["one"] == "1"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect
@@ -185,8 +185,7 @@ def test_what_an_earlier_run_could_not_delete_is_found(
     volume = json.loads(shown)["volumes"][0]
     file = repo / "clusters/kept/recovery/pruned.yaml"
     file.write_bytes(write_pruned({(volume["driver"], volume["handle"])}) or b"")
-    git(repo, "add", "--all")
-    git(repo, "commit", "-qm", "as a prune that died")
+    commit_all(repo, "as a prune that died")
     assert volume["handle"] in stored(cluster)
     found = json.loads(
         run(cluster, "volumes", "prune", "--repo", str(repo), "--yes", "-o", "json", "-q")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command import git
-from small_cluster import SHOP, SmallCluster, commit_all, config_map, new_repo
+from command import commit_all, git
+from small_cluster import SHOP, SmallCluster, config_map, new_repo
 
 from gitops_dr.engine.opening import Where
 from gitops_dr.errors import ExitCode

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 import yaml
-from command import Said, git, gitops_dr
+from command import Said, commit_all, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect
@@ -61,8 +61,7 @@ class Work:
         return self.run("export", "-o", "json").json["written"]
 
     def commit(self, message: str) -> None:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "-qm", message)
+        commit_all(self.repo, message)
 
 
 @pytest.fixture

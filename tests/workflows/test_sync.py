@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import connect
@@ -32,8 +32,7 @@ class World:
         return self.run("sync", "--yes", "-o", "json", *flags, code=code).json
 
     def commit(self, message: str) -> None:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", message)
+        commit_all(self.repo, message)
 
     def file(self, kind: str, name: str) -> Path:
         return self.repo / f"clusters/prod/namespaces/shop/{kind}/{name}.yaml"

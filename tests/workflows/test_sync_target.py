@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pyrage
 import pytest
-from command import Said, git, gitops_dr
+from command import Said, commit_all, git, gitops_dr
 
 from gitops_dr import lab as labs
 from gitops_dr.cluster.connect import Connection, connect
@@ -57,8 +57,7 @@ class World:
         file.write_bytes(data if isinstance(data, bytes) else data.encode())
 
     def commit(self, message: str) -> None:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", message)
+        commit_all(self.repo, message)
 
     def there(self, kind: str) -> set[str]:
         listed = connect(self.target).json("GET", f"{SHOP}/{kind}")["items"]

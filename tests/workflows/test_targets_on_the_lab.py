@@ -15,7 +15,7 @@ from typing import Any
 
 import pyrage
 import pytest
-from command import Said, git, gitops_dr
+from command import Said, commit_all, gitops_dr
 from stateful import App, Cluster
 
 from gitops_dr import lab as labs
@@ -207,8 +207,7 @@ class Story:
         file.write_text(text)
 
     def commit(self) -> None:
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", "By hand")
+        commit_all(self.repo)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 from signing import ssh_key
-from small_cluster import SmallCluster, commit_all, config_map, new_repo
+from small_cluster import SmallCluster, config_map, new_repo
 
 from gitops_dr.engine.opening import Where, open_repo
 from gitops_dr.engine.point import read_point

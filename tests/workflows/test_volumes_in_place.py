@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import git, gitops_dr
+from command import commit_all, git, gitops_dr
 from stateful import SNAPSHOT_API, App, Cluster, checksum, wait_until
 
 from gitops_dr import lab as labs
@@ -55,8 +55,7 @@ class World:
         file = self.repo / "clusters/prod" / place
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-        git(self.repo, "add", "--all")
-        git(self.repo, "commit", "--quiet", "--message", "By hand")
+        commit_all(self.repo)
         try:
             yield
         finally:
