@@ -249,7 +249,7 @@ def _read(text: bytes) -> _File:
             written.get("secrets") or {}, file.clusters, _labels, refuse
         ),
         outward=outward_settings.read_section(
-            file.model_dump(exclude_unset=True).get("outward") or (),
+            file.model_dump(include={"outward"}, exclude_unset=True).get("outward") or (),
             file.clusters,
             _labels,
             refuse,

@@ -52,6 +52,12 @@ class Ref:
         )
 
 
+def parse_kind(text: str) -> tuple[str, str]:
+    """Group and kind of ``Kind[.group]``."""
+    kind, _, group = text.partition(".")
+    return group, kind
+
+
 def parse_ref(text: str) -> Ref:
     """Read what ``str(Ref)`` wrote.
 
@@ -60,7 +66,7 @@ def parse_ref(text: str) -> Ref:
     parts = text.split("/")
     if len(parts) not in (2, 3) or not all(parts):
         raise ValueError(f"{text!r} is not Kind[.group]/[namespace/]name")
-    kind, _, group = parts[0].partition(".")
+    group, kind = parse_kind(parts[0])
     namespace = parts[1] if len(parts) == 3 else ""
     return Ref(group, kind, namespace, parts[-1])
 

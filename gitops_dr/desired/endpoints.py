@@ -13,9 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gitops_dr.desired.exposing import Exposed, Gives, api_kinds, clean_url, is_sound
-from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.versioned import as_text, parse_versioned
+from gitops_dr.manifests.versioned import as_text, misread, parse_versioned
 from gitops_dr.model import Body, Gap, Ref, parse_ref
 
 FORMAT = 1
@@ -152,7 +151,7 @@ def read_endpoints(data: bytes, path: str) -> Endpoints:
     Raises ``RepositoryError`` if the file is not one, or of a newer format.
     """
     document = parse_versioned(data, path, FORMAT)
-    try:
+    with misread(path, "a file of endpoints"):
         issuer = document.get("issuer", {})
         return Endpoints(
             exposed=dict(map(_exposed, _list(document, "exposed"))),
@@ -163,11 +162,6 @@ def read_endpoints(data: bytes, path: str) -> Endpoints:
                 as_text(issuer.get("unread", "")),
             ),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RepositoryError(
-            f"{path}: not a file of endpoints: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
-        ) from error
 
 
 def _exposed(entry: Mapping[str, Any]) -> tuple[Ref, Exposed]:

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 import yamlrocks
 
+from gitops_dr.desired.pod_specs import GroupKind
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, get, parse_fieldpath
 from gitops_dr.manifests.parse import parse_document
-from gitops_dr.model import Body, Ref
+from gitops_dr.model import Body, Ref, parse_kind
 from gitops_dr.resources import shipped
-
-GroupKind = tuple[str, str]
+from gitops_dr.rules.conditions import keys_of, lookup
 
 URL_LENGTH: Final = 1000
 
@@ -91,9 +91,7 @@ class _Row:
 
     def applies(self, body: Body) -> bool:
         for keys, allowed in self.when:
-            value: Any = body
-            for key in keys:
-                value = value.get(key, "") if isinstance(value, dict) else ""
+            value = lookup(body, keys, "")
             if not isinstance(value, str) or value not in allowed:
                 return False
         return True
@@ -188,7 +186,7 @@ def api_rows(group_kind: GroupKind) -> Mapping[tuple[str, str], ApiRow]:
     """By namespace and name, the objects of a kind that say where the API server is reached."""
     rows = {}
     for order, raw in enumerate(_document()["api"]):
-        if _group_kind(raw["kind"]) == group_kind:
+        if parse_kind(raw["kind"]) == group_kind:
             row = ApiRow(order, parse_fieldpath(raw["path"]), raw["form"])
             rows[raw.get("namespace", ""), raw["name"]] = row
     return rows
@@ -264,7 +262,7 @@ def is_sound(gives: Gives, text: str) -> bool:
 def _via(row: _Row, raw: Any, ref: Ref) -> Iterator[Ref]:
     if not isinstance(raw, dict):
         return
-    group, kind = _group_kind(row.to)
+    group, kind = parse_kind(row.to)
     found = [
         raw.get("group", group),
         raw.get("kind", kind),
@@ -290,7 +288,7 @@ def _of_kubeconfig(text: Any) -> Any:
 @cache
 def api_kinds() -> frozenset[GroupKind]:
     """Of which kinds the objects are that say where the API server is reached."""
-    return frozenset(_group_kind(raw["kind"]) for raw in _document()["api"])
+    return frozenset(parse_kind(raw["kind"]) for raw in _document()["api"])
 
 
 @cache
@@ -303,23 +301,17 @@ def _by_kind() -> Mapping[GroupKind, Exposing]:
             gives=Gives(raw["gives"]),
             form=raw.get("form", "text"),
             when=tuple(
-                (tuple(map(str, parse_fieldpath(path))), frozenset(allowed))
-                for path, allowed in raw.get("when", {}).items()
+                (keys_of(path), frozenset(allowed)) for path, allowed in raw.get("when", {}).items()
             ),
             awaited=raw.get("awaited", False),
             to=raw.get("to", ""),
             todo=raw.get("todo", ""),
         )
         for kind in raw["in"]:
-            rows.setdefault(_group_kind(kind), []).append(row)
+            rows.setdefault(parse_kind(kind), []).append(row)
     return {kind: Exposing(found) for kind, found in rows.items()}
 
 
 @cache
 def _document() -> Any:
     return yamlrocks.loads(shipped("desired/endpoints.yaml").read_bytes())
-
-
-def _group_kind(text: str) -> GroupKind:
-    kind, _, group = text.partition(".")
-    return group, kind

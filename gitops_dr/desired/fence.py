@@ -131,11 +131,16 @@ class _Finder:
 
 
 def _stop(ref: Ref, body: Body, changes: Mapping[FieldPath, Any]) -> Stop:
+    was = {format_fieldpath(path): get(body, path) for path in changes}
+    return Stop(ref, _patch(ref, changes), was)
+
+
+def _patch(ref: Ref, fields: Mapping[FieldPath, Any]) -> Body:
     metadata = {"name": ref.name, **({"namespace": ref.namespace} if ref.namespace else {})}
     patch: Body = {"metadata": metadata}
-    for path, value in changes.items():
+    for path, value in fields.items():
         patch = with_value(patch, path, value)
-    return Stop(ref, patch, {format_fieldpath(path): get(body, path) for path in changes})
+    return patch
 
 
 def _controller(body: Body) -> GroupKind | None:
@@ -158,12 +163,7 @@ def as_before(body: Body, was: Mapping[str, Any]) -> Body:
 
 def given_back(ref: Ref, was: Mapping[str, Any]) -> Body:
     """The JSON merge patch that gives a stopped object its fields back."""
-    body: Body = {"metadata": {"name": ref.name}}
-    if ref.namespace:
-        body["metadata"]["namespace"] = ref.namespace
-    for text, value in was.items():
-        body = with_value(body, parse_fieldpath(text), value)
-    return body
+    return _patch(ref, {parse_fieldpath(text): value for text, value in was.items()})
 
 
 def merged(

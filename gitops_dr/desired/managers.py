@@ -13,10 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.versioned import as_text, parse_versioned
-from gitops_dr.model import Ref, parse_ref
+from gitops_dr.manifests.versioned import as_text, misread, parse_versioned
+from gitops_dr.model import Ref, parse_kind, parse_ref
 
 FORMAT = 1
 MANAGERS = "recovery/managers.yaml"
@@ -95,7 +94,7 @@ def write_managers(holders: Mapping[Ref, Holder]) -> bytes | None:
 def read_managers(data: bytes, path: str) -> dict[Ref, Holder]:
     """Read ``managers.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
     document = parse_versioned(data, path, FORMAT)
-    try:
+    with misread(path, "a file of field managers"):
         shares: dict[Ref, list[Share]] = {}
         for entry in document["shared"]:
             share = Share(
@@ -115,16 +114,10 @@ def read_managers(data: bytes, path: str) -> dict[Ref, Holder]:
             for name in place["names"]
             for ref in [_ref(kind, place["namespace"], name)]
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RepositoryError(
-            f"{path}: not a file of field managers: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
-        ) from error
 
 
 def _ref(kind: str, namespace: str, name: str) -> Ref:
-    name_of_kind, _, group = kind.partition(".")
-    return Ref(group, name_of_kind, as_text(namespace), as_text(name))
+    return Ref(*parse_kind(kind), as_text(namespace), as_text(name))
 
 
 def _operation(value: object) -> str:

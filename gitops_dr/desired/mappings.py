@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import yamlrocks
 
-from gitops_dr.desired.pod_specs import GroupKind, group_kind
+from gitops_dr.desired.pod_specs import GroupKind
 from gitops_dr.desired.target import DeclaredField, Holds, Mappings
 from gitops_dr.manifests.fieldpath import FieldPath, Wildcard, parse_fieldpath, selected_by
-from gitops_dr.model import Body
+from gitops_dr.model import Body, parse_kind
 from gitops_dr.resources import shipped
 
 Change = Callable[[Any], Any]
@@ -326,11 +326,11 @@ def _is_meant(index: int, item: Any, step: int | tuple[str, ...] | Wildcard | st
 @cache
 def _rows() -> Mapping[GroupKind, tuple[Row, ...]]:
     document = _document()
-    pods = [(group_kind(row["kind"]), row["at"]) for row in document["podSpecs"]]
+    pods = [(parse_kind(row["kind"]), row["at"]) for row in document["podSpecs"]]
     found: dict[GroupKind, list[Row]] = {}
     for row in document["rows"]:
         paths = row["path"] if isinstance(row["path"], list) else [row["path"]]
-        kinds = pods if row["in"] == "pod specs" else [(group_kind(kind), "") for kind in row["in"]]
+        kinds = pods if row["in"] == "pod specs" else [(parse_kind(kind), "") for kind in row["in"]]
         for kind, at in kinds:
             for path in paths:
                 where = parse_fieldpath(f"{at}.{path}" if at else path)
@@ -341,7 +341,7 @@ def _rows() -> Mapping[GroupKind, tuple[Row, ...]]:
 
 @cache
 def _replaced() -> Mapping[GroupKind, str]:
-    return {group_kind(row["kind"]): row["mapping"] for row in _document()["replaced"]}
+    return {parse_kind(row["kind"]): row["mapping"] for row in _document()["replaced"]}
 
 
 @cache

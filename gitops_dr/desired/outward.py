@@ -6,17 +6,17 @@ is held: a field gets a value, or the object is not made yet. Held, they are rel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import yamlrocks
 
-from gitops_dr.desired.pod_specs import GroupKind, group_kind, pod_spec_paths
+from gitops_dr.desired.pod_specs import GroupKind, image_names, pod_spec_paths
 from gitops_dr.manifests.fieldpath import FieldPath, format_fieldpath, get, parse_fieldpath
 from gitops_dr.manifests.selector import ObjectSelector, equal_labels, pattern_matches
-from gitops_dr.model import ANY, Body, FieldChange, Ref
+from gitops_dr.model import ANY, Body, FieldChange, Ref, parse_kind
 from gitops_dr.resources import shipped
 from gitops_dr.rules.conditions import Predicate, compile_when
 
@@ -197,7 +197,7 @@ def shipped_rows() -> tuple[Outward, ...]:
 def _row(row: Mapping[str, Any]) -> Outward:
     of = row.get("of")
     labels = equal_labels(row.get("labels") or {})
-    kinds = [group_kind(kind) for kind in row["kinds"]]
+    kinds = [parse_kind(kind) for kind in row["kinds"]]
     return Outward(
         place=row["id"],
         because=row["because"],
@@ -231,19 +231,9 @@ def _is_built_in(group: str) -> bool:
 
 
 def _has_image(ref: Ref, body: Body, patterns: Collection[str]) -> bool:
-    path = pod_spec_paths().get(ref.group_kind)
-    if path is None:
-        return False
-    containers: Iterable[Any] = get(body, (*path, "containers")) or ()
-    images = (str(each.get("image", "")) for each in containers if isinstance(each, dict))
-    return any(_is_image(pattern, _repository(image)) for image in images for pattern in patterns)
+    names = image_names(ref, body)
+    return any(_is_image(pattern, name) for name in names for pattern in patterns)
 
 
-def _is_image(pattern: str, repository: str) -> bool:
-    return pattern_matches(pattern, repository) or pattern_matches(f"*/{pattern}", repository)
-
-
-def _repository(image: str) -> str:
-    """The name of an image without tag and digest."""
-    above, slash, last = image.partition("@")[0].rpartition("/")
-    return above + slash + last.partition(":")[0]
+def _is_image(pattern: str, name: str) -> bool:
+    return pattern_matches(pattern, name) or pattern_matches(f"*/{pattern}", name)

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import yamlrocks
 
-from gitops_dr.desired.pod_specs import GroupKind, group_kind, pod_spec_paths
+from gitops_dr.desired.pod_specs import GroupKind, pod_spec_paths
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, format_fieldpath, parse_fieldpath
-from gitops_dr.model import Body
+from gitops_dr.model import Body, parse_kind
 from gitops_dr.resources import shipped
 
 _PATCH: Final = "$patch"
@@ -211,7 +211,7 @@ def _merge_keys(kind: GroupKind) -> Keys | None:
                 if kind in pods:
                     found[(*pods[kind], *path)] = row["key"]
             case kinds:
-                if kind in map(group_kind, kinds):
+                if kind in map(parse_kind, kinds):
                     found[path] = row["key"]
     return found
 

@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.versioned import as_text, parse_versioned
+from gitops_dr.manifests.versioned import as_text, misread, parse_versioned
 from gitops_dr.model import Ref
 
 FORMAT = 1
@@ -58,16 +57,11 @@ def read_pending(data: bytes, path: str) -> dict[Ref, Held]:
     """Read ``pending.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
     document = parse_versioned(data, path, FORMAT)
     held: dict[Ref, Held] = {}
-    try:
+    with misread(path, "a file of pending changes"):
         for entry in document["objects"]:
             ref = Ref(*(as_text(entry[key]) for key in ("group", "kind", "namespace", "name")))
             blob = _fingerprint(entry.get("blob", ""))
             held[ref] = Held(_fingerprint(entry["base"]), as_text(entry["path"]), blob)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RepositoryError(
-            f"{path}: not a file of pending changes: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
-        ) from error
     return held
 
 

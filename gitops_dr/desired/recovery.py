@@ -12,8 +12,8 @@ from typing import Any
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.fieldpath import parse_fieldpath
-from gitops_dr.manifests.versioned import as_text, parse_versioned
-from gitops_dr.model import Body, Gap, Omission, Ref, Resource, parse_ref
+from gitops_dr.manifests.versioned import as_text, misread, parse_versioned
+from gitops_dr.model import Body, Gap, Omission, Ref, Resource, parse_kind, parse_ref
 
 FORMAT = 1
 COVERAGE = "recovery/coverage.yaml"
@@ -87,7 +87,7 @@ def write_coverage(coverage: Coverage) -> bytes:
 def read_coverage(data: bytes, path: str) -> Coverage:
     """Read ``coverage.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
     document = parse_versioned(data, path, FORMAT)
-    try:
+    with misread(path, "a coverage file"):
         return Coverage(
             uid=as_text(document["source"]["uid"]),
             version=as_text(document["source"]["version"]),
@@ -112,7 +112,7 @@ def read_coverage(data: bytes, path: str) -> Coverage:
                 Gap(parse_ref(entry["ref"]), as_text(entry["reason"])) for entry in document["gaps"]
             ),
             generated={
-                parse_ref(entry["owner"]): tuple(_group_kind(as_text(k)) for k in entry["kinds"])
+                parse_ref(entry["owner"]): tuple(parse_kind(as_text(k)) for k in entry["kinds"])
                 for entry in document.get("generated") or ()
             },
             unprotected={
@@ -120,21 +120,11 @@ def read_coverage(data: bytes, path: str) -> Coverage:
                 for entry in document.get("unprotected") or ()
             },
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RepositoryError(
-            f"{path}: not a coverage file: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
-        ) from error
 
 
 def _kind_name(kind: tuple[str, str]) -> str:
     group, name = kind
     return f"{name}.{group}" if group else name
-
-
-def _group_kind(text: str) -> tuple[str, str]:
-    name, _, group = text.partition(".")
-    return group, name
 
 
 # Where the kinds of Kubernetes itself keep containers; custom kinds are not searched.

@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.versioned import as_text, parse_versioned
+from gitops_dr.manifests.versioned import as_text, misread, parse_versioned
 from gitops_dr.model import SECRET, Ref
 
 FORMAT = 1
@@ -89,7 +88,7 @@ def write_secret_records(records: SecretRecords) -> bytes | None:
 def read_secret_records(data: bytes, path: str) -> SecretRecords:
     """Read ``secrets.yaml``. Raises ``RepositoryError`` if it is not one, or of a newer format."""
     document = parse_versioned(data, path, FORMAT)
-    try:
+    with misread(path, "a file of Secrets' records"):
         key_id = document["keyId"]
         return SecretRecords(
             key_id=_match(_KEY_ID, key_id) if key_id else "",
@@ -104,11 +103,6 @@ def read_secret_records(data: bytes, path: str) -> SecretRecords:
                 for entry in document["external"]
             },
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RepositoryError(
-            f"{path}: not a file of Secrets' records: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
-        ) from error
 
 
 def _ref(entry: Mapping[str, object]) -> Ref:

@@ -10,10 +10,10 @@ from typing import Any
 import yamlrocks
 
 from gitops_dr.desired.outward import with_value
-from gitops_dr.desired.pod_specs import GroupKind, group_kind, pod_spec_paths
+from gitops_dr.desired.pod_specs import GroupKind, image_names, pod_spec_paths
 from gitops_dr.manifests.fieldpath import FieldPath, Wildcard, get, parse_fieldpath
 from gitops_dr.manifests.selector import pattern_matches
-from gitops_dr.model import Body, Ref
+from gitops_dr.model import Body, Ref, parse_kind
 from gitops_dr.resources import shipped
 
 Bodies = Callable[[Iterable[Ref]], Iterator[tuple[Ref, Body]]]
@@ -112,13 +112,13 @@ def about(ref: Ref, body: Body, field: FieldPath) -> Ref:
 def rests() -> Mapping[GroupKind, Rest]:
     """By kind what becomes of its objects."""
     return {
-        group_kind(row["kind"]): Rest(
+        parse_kind(row["kind"]): Rest(
             row["because"],
             omit=row.get("omit", False),
             path=parse_fieldpath(row["path"]) if "path" in row else (),
             value=row.get("value"),
             of=parse_fieldpath(row["of"]) if "of" in row else (),
-            follows=group_kind(row["follows"]) if "follows" in row else None,
+            follows=parse_kind(row["follows"]) if "follows" in row else None,
         )
         for row in _document()["rows"]
     }
@@ -131,14 +131,8 @@ def _kept_namespaces() -> frozenset[str]:
 
 def _is_kept(ref: Ref, body: Body) -> bool:
     """Whether one of its containers is what the cluster's storage needs."""
-    path = pod_spec_paths().get(ref.group_kind)
-    containers = get(body, (*path, "containers"), ()) or () if path else ()
-    names = [str(each.get("image", "")).rpartition("/")[2].partition("@")[0] for each in containers]
-    return any(
-        pattern_matches(pattern, name.partition(":")[0])
-        for pattern in _kept_images()
-        for name in names
-    )
+    names = [name.rpartition("/")[2] for name in image_names(ref, body)]
+    return any(pattern_matches(pattern, name) for pattern in _kept_images() for name in names)
 
 
 @cache
@@ -149,7 +143,7 @@ def _kept_images() -> tuple[str, ...]:
 @cache
 def _backend_paths() -> Mapping[GroupKind, FieldPath]:
     rows = _document()["backends"]
-    return {group_kind(row["kind"]): parse_fieldpath(row["path"]) for row in rows}
+    return {parse_kind(row["kind"]): parse_fieldpath(row["path"]) for row in rows}
 
 
 @cache

@@ -14,9 +14,9 @@ from typing import Any
 
 import yamlrocks
 
-from gitops_dr.desired.pod_specs import GroupKind, group_kind
-from gitops_dr.manifests.fieldpath import EVERY, FieldPath, parse_fieldpath
-from gitops_dr.model import Body
+from gitops_dr.desired.pod_specs import GroupKind
+from gitops_dr.manifests.fieldpath import EVERY, FieldPath, get, parse_fieldpath
+from gitops_dr.model import Body, parse_kind
 from gitops_dr.resources import shipped
 
 _TYPES: Mapping[str, type] = {"integer": int, "string": str}
@@ -31,8 +31,6 @@ class Conversion:
 
     group: str
     version: str
-    because: str
-    link: str
     _fits: Callable[[Body], bool]
     _changes: tuple[tuple[FieldPath, _Change], ...]
 
@@ -69,13 +67,11 @@ def _conversions() -> Mapping[tuple[GroupKind, str], Conversion]:
         made = Conversion(
             group,
             version,
-            row["because"],
-            row["link"],
             _condition(row),
             tuple(_move(each) for each in row.get("moves") or ()),
         )
         for kind in row["kinds"]:
-            found |= {(group_kind(kind), old): made for old in row["from"]}
+            found |= {(parse_kind(kind), old): made for old in row["from"]}
     return found
 
 
@@ -111,9 +107,7 @@ def _move(row: Mapping[str, Any]) -> tuple[FieldPath, _Change]:
     of = _TYPES.get(row.get("of", ""), object)
 
     def move(holder: Body) -> None:
-        inner: Any = holder
-        for step in source[:-1]:
-            inner = inner.get(step) if isinstance(inner, dict) else None
+        inner = get(holder, source[:-1])
         if not isinstance(inner, dict) or source[-1] not in inner:
             return
         if not isinstance(inner[source[-1]], of):

@@ -36,7 +36,7 @@ def holder_of(managed_fields: Any, clean: Body, *, last_applied: bool, ours: str
     others = [each for each in entries if each["manager"] not in trusted_managers()]
     applied = [each for each in others if each["operation"] == APPLY]
     if applied:
-        chosen = min(applied, key=_order) if applied[1:] else applied[0]
+        chosen = _first(applied)
         shares = tuple(_shares(chosen, entries, clean))
         return (
             _holder(chosen["manager"], APPLY)
@@ -46,7 +46,7 @@ def holder_of(managed_fields: Any, clean: Body, *, last_applied: bool, ours: str
     updated = [each for each in others if each["operation"] == UPDATE and _is_known(each)]
     if not updated:
         return None
-    return Holder(min(updated, key=_order)["manager"], UPDATE, last_applied=last_applied)
+    return _holder(_first(updated)["manager"], UPDATE, last_applied=last_applied)
 
 
 def handed_over(managed_fields: Any, holder: Holder, *, ours: str) -> list[Body] | None:
@@ -146,9 +146,9 @@ def _is_known(entry: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(1024)
-def _holder(manager: str, operation: str) -> Holder:
+def _holder(manager: str, operation: str, *, last_applied: bool = False) -> Holder:
     # One for all objects: there are very many of them, and few who apply.
-    return Holder(manager, operation)
+    return Holder(manager, operation, last_applied=last_applied)
 
 
 @lru_cache(1024)
@@ -162,6 +162,11 @@ def _may_hold(manager: str, operation: str) -> bool:
 def _applies(manager: str, operation: str) -> bool:
     # The same few names stand in every object.
     return applies_git(FieldManager(manager, operation))
+
+
+def _first(entries: list[Body]) -> Body:
+    # To measure what each holds takes its time, and nearly always there is but one.
+    return min(entries, key=_order) if entries[1:] else entries[0]
 
 
 def _order(entry: Body) -> tuple[bool, int, str]:

@@ -39,6 +39,11 @@ def manifest_path(ref: Ref, plural: str) -> str:
     return f"{scope}/{_resource(plural, ref.group)}/{segment(ref.name)}.yaml"
 
 
+def plural_of(path: str) -> str:
+    """The resource's plural name in a manifest's path (``.../<plural>[.<group>]/<name>.yaml``)."""
+    return path.split("/")[-2].partition(".")[0]
+
+
 @lru_cache(maxsize=4096)
 def _resource(plural: str, group: str) -> str:
     # A dot within a plural would blur where the group begins; no real plural has one.

@@ -1,4 +1,4 @@
-"""Reads a Kubernetes quantity (``500m``, ``1Gi``, ``12e6``) as the number that it is. Pure.
+"""Reads a Kubernetes quantity (``500m``, ``1Gi``, ``12e6``) as a number, and writes bytes. Pure.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
@@ -48,6 +48,16 @@ def amount(value: Any) -> Fraction | None:
     elif found["exponent"]:
         number *= Fraction(10) ** int(found["exponent"])
     return _rounded(number)
+
+
+def with_unit(value: Fraction) -> str:
+    """As people write it, in the largest unit that gives a whole number."""
+    number = math.ceil(value)
+    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
+        if number % 1024 or not number or unit == "Ti":
+            return f"{number}{unit}"
+        number //= 1024
+    raise AssertionError
 
 
 def _rounded(number: Fraction) -> Fraction:

@@ -195,13 +195,10 @@ def selector_labels(selector: Mapping[str, Any]) -> Labels:
         key, operator = (one.get("key"), one.get("operator")) if isinstance(one, dict) else ("", "")
         if isinstance(key, str) and isinstance(operator, str) and operator in _OPERATORS:
             values = one.get("values")
-            texts = filter(_is_text, values if isinstance(values, list) else ())
-            found.append(Requirement(key, _OPERATORS[operator], tuple(texts)))
+            listed = values if isinstance(values, list) else ()
+            texts = tuple(each for each in listed if isinstance(each, str))
+            found.append(Requirement(key, _OPERATORS[operator], texts))
     return tuple(found)
 
 
 _OPERATORS: Final = {operator.value: operator for operator in Operator}
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from gitops_dr.errors import RepositoryError
@@ -26,6 +28,21 @@ def parse_versioned(data: bytes, path: str, number: int) -> Body:
             hint="use the version of gitops-dr that wrote it, or a newer one",
         )
     return document
+
+
+@contextmanager
+def misread(path: str, what: str) -> Iterator[None]:
+    """Raise ``RepositoryError`` where what is read inside shows that the file is not ``what``.
+
+    For the files that an export writes; ``what`` is such as "a file of endpoints".
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RepositoryError(
+            f"{path}: not {what}: {type(error).__name__}: {error}",
+            hint="restore it from the last commit of gitops-dr export",
+        ) from error
 
 
 def as_text(value: object) -> str:

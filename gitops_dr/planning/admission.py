@@ -15,7 +15,7 @@ import yamlrocks
 
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, get, parse_fieldpath
 from gitops_dr.manifests.selector import Labels, selector_labels
-from gitops_dr.model import ANY, Body, Ref
+from gitops_dr.model import ANY, Body, Ref, parse_kind
 from gitops_dr.resources import shipped
 
 _CREATE = frozenset({"CREATE", ANY})
@@ -236,15 +236,11 @@ def _kind_of(value: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _texts(value: Any) -> frozenset[str]:
-    return frozenset(filter(_is_text, _list(value)))
+    return frozenset(each for each in _list(value) if isinstance(each, str))
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _list(value: Any) -> list[Any]:
@@ -259,9 +255,9 @@ def _data() -> dict[str, Any]:
 
 @cache
 def _rows() -> dict[tuple[str, str], _Row]:
-    policies = [_group_kind(raw["kind"]) for raw in _data()["asks"] if "only" in raw]
+    policies = [parse_kind(raw["kind"]) for raw in _data()["asks"] if "only" in raw]
     return {
-        _group_kind(raw["kind"]): _Row(
+        parse_kind(raw["kind"]): _Row(
             at=parse_fieldpath(raw["at"]),
             rules=raw["rules"],
             excluded=raw.get("except", ""),
@@ -289,7 +285,7 @@ def _makes() -> dict[tuple[str, str], tuple[tuple[Kind, FieldPath], ...]]:
         group, _, version = api_version.rpartition("/")
         kind = Kind(group, version, resource, namespaced=True)
         one = (kind, parse_fieldpath(row["labels"]))
-        key = _group_kind(row["kind"])
+        key = parse_kind(row["kind"])
         made[key] = (*made.get(key, ()), one)
     return made
 
@@ -297,10 +293,5 @@ def _makes() -> dict[tuple[str, str], tuple[tuple[Kind, FieldPath], ...]]:
 @cache
 def _unheld() -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
     rows = _data()["unheld"]
-    kinds = frozenset(_group_kind(kind) for row in rows for kind in row.get("kinds", ()))
+    kinds = frozenset(parse_kind(kind) for row in rows for kind in row.get("kinds", ()))
     return kinds, frozenset(name for row in rows for name in row.get("priorityClasses", ()))
-
-
-def _group_kind(text: str) -> tuple[str, str]:
-    kind, _, group = text.partition(".")
-    return group, kind

@@ -12,9 +12,7 @@ from dataclasses import replace
 
 from gitops_dr.drift.appliers import whose
 from gitops_dr.model import Action, Difference, Plan, Ref
-
-_NAMED = 3
-"""How many fields of one object are named; the rest is counted."""
+from gitops_dr.planning.plan import first_few
 
 _NOTED = 10
 """How many objects a plan's notes name."""
@@ -45,16 +43,11 @@ def with_conflicts(
         if step.action is not Action.CONFIGURE or step.empty_volume or not told:
             steps.append(step)
         elif is_authored(step.ref) and not taking:
-            reason = "; ".join(filter(None, [step.reason, f"{_some(told)}: {TAKE}"]))
+            reason = "; ".join(filter(None, [step.reason, f"{first_few(told)}: {TAKE}"]))
             steps.append(replace(step, reason=reason))
         else:
             steps.append(step)
-            notes.append(f"{step.ref}: {_some(told)}, who will put it back")
+            notes.append(f"{step.ref}: {first_few(told)}, who will put it back")
     if len(notes) > _NOTED:
         notes[_NOTED:] = [f"and fields of {len(notes) - _NOTED} more objects, likewise"]
     return replace(plan, steps=tuple(steps), notes=(*plan.notes, *notes))
-
-
-def _some(told: list[str]) -> str:
-    more = len(told) - _NAMED
-    return ", ".join(told[:_NAMED]) + (f" and {more} more" if more > 0 else "")

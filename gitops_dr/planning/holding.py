@@ -7,7 +7,7 @@ no circle with any other need.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitops_dr.manifests.selector import Labels
@@ -110,7 +110,7 @@ def _in_force(
     steps: Sequence[Step], facts: Mapping[Ref, ObjectFacts]
 ) -> Iterator[tuple[int, list[tuple[Match, ...]]]]:
     """The steps of admission, each with what it is asked about: all of one of these tuples."""
-    for at, _, asked in _asked(steps, facts):
+    for at, asked in _asked(steps, facts):
         if not asked.alone:
             continue
         if asked.policy is None:
@@ -121,20 +121,18 @@ def _in_force(
             yield at, [(one, other) for one in policy.matches for other in asked.matches]
 
 
-def _asked(
-    steps: Sequence[Step], facts: Mapping[Ref, ObjectFacts]
-) -> Iterator[tuple[int, Step, Asked]]:
+def _asked(steps: Sequence[Step], facts: Mapping[Ref, ObjectFacts]) -> Iterator[tuple[int, Asked]]:
     for at, step in enumerate(steps):
         found = facts.get(step.ref, NO_FACTS).asked
         if found is not None and step.action is not Action.SKIP:
-            yield at, step, found
+            yield at, found
 
 
 def _need_parameters(
     steps: Sequence[Step], facts: Mapping[Ref, ObjectFacts], edges: Sequence[Edges]
 ) -> None:
     """Let bindings come after their parameters: without them a policy may refuse everything."""
-    for at, _, asked in _asked(steps, facts):
+    for at, asked in _asked(steps, facts):
         policy = facts.get(asked.policy, NO_FACTS).asked if asked.policy else None
         if policy is None or policy.parameters is None or asked.given is None:
             continue
@@ -150,8 +148,10 @@ def _need_parameters(
                 edges[at].setdefault(other, Need(ref, why="spec.paramRef"))
 
 
-def _reach(starts: Iterable[int], edges: Sequence[Edges]) -> set[int]:
-    """The steps that these need, directly or through others, and themselves."""
+def _reach(
+    starts: Iterable[int], edges: Sequence[Edges] | Mapping[int, Collection[int]]
+) -> set[int]:
+    """The steps to which edges lead from these, directly or through others, and themselves."""
     waiting = list(starts)
     found = set(waiting)
     while waiting:
@@ -226,7 +226,7 @@ class _Namespaces:
 
 def _rings(waits: Mapping[int, Collection[int]]) -> list[list[int]]:
     """Sets of more than one that all lead to each other, each sorted."""
-    reach = {at: _led_to(at, waits.__getitem__) for at in waits}
+    reach = {at: _reach([at], waits) for at in waits}
     rings = []
     seen: set[int] = set()
     for at in waits:
@@ -237,14 +237,3 @@ def _rings(waits: Mapping[int, Collection[int]]) -> list[list[int]]:
         if len(ring) > 1:
             rings.append(ring)
     return rings
-
-
-def _led_to(start: int, waits: Callable[[int], Collection[int]]) -> set[int]:
-    found: set[int] = set()
-    waiting = [start]
-    while waiting:
-        for other in waits(waiting.pop()):
-            if other not in found:
-                found.add(other)
-                waiting.append(other)
-    return found

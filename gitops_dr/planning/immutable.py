@@ -93,10 +93,8 @@ def may_be_refused(ref: Ref, changes: Iterable[FieldChange], git: Body) -> bool:
     changes = [change for change in changes if not change.path.startswith("metadata.")]
     if not is_built_in(ref.group):
         return bool(changes)
-    rows = _rows_of(ref.group_kind)
-    return any(
-        row.names(change.path) for row in rows for change in changes if _holds(row, git, changes)
-    )
+    rows = [row for row in _rows_of(ref.group_kind) if _holds(row, git, changes)]
+    return any(row.names(change.path) for row in rows for change in changes)
 
 
 def named_fields(ref: Ref, changes: Iterable[FieldChange], git: Body, said: str) -> tuple[str, ...]:

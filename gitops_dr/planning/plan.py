@@ -37,7 +37,7 @@ _STARTED_EMPTY = (
     "--accept-empty-volumes takes it for what it is"
 )
 _NAMED = 3
-"""How many of the objects that need something are named; the rest is counted."""
+"""How many of several things are named; the rest is counted."""
 
 
 def make_plan(
@@ -205,7 +205,7 @@ def _judge(
     notes: list[str] = []
     for ref, needing in sorted(users.items(), key=lambda item: item[0]):
         omission = named.get(ref)
-        who = _some([str(each.ref) for each in needing])
+        who = first_few([str(each.ref) for each in needing])
         if ref.group_kind == SECRET and omission is not None:
             gaps.append(Gap(ref, f"left out of Git ({omission.reason}); needed by {who}"))
         elif ref.group_kind == SECRET and _ANY_SECRET in named:
@@ -217,7 +217,7 @@ def _judge(
         gaps += [Gap(each.ref, _nowhere(each.need)) for each in needing if each.need.hard]
         soft = [f"{each.ref} ({each.need.why})" for each in needing if not each.need.hard]
         if soft:
-            notes.append(f"{ref} is neither in Git nor in the target; needed by {_some(soft)}")
+            notes.append(f"{ref} is neither in Git nor in the target; needed by {first_few(soft)}")
     return gaps, notes
 
 
@@ -225,7 +225,7 @@ def _nowhere(need: Need) -> str:
     return f"needs {need.ref} ({need.why}), which is neither in Git nor in the target"
 
 
-def _some(texts: Sequence[str]) -> str:
+def first_few(texts: Sequence[str]) -> str:
     """Name the first few, and say how many more there are."""
     more = len(texts) - _NAMED
     return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")

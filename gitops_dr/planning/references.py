@@ -15,7 +15,7 @@ from typing import Any
 import yamlrocks
 
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, format_fieldpath, parse_fieldpath
-from gitops_dr.model import ANY, Body, Need, Ref
+from gitops_dr.model import ANY, Body, Need, Ref, parse_kind
 from gitops_dr.resources import shipped
 
 _POD_SPECS = "pod specs"
@@ -262,18 +262,18 @@ def _pod_specs() -> dict[tuple[str, str], PodSpec]:
     for entry in _data()["podSpecs"]:
         spec = parse_fieldpath(entry["at"])
         labels = (*spec[:-1], "metadata", "labels")
-        specs[_group_kind(entry["kind"])] = PodSpec(spec, labels, entry["serves"])
+        specs[parse_kind(entry["kind"])] = PodSpec(spec, labels, entry["serves"])
     return specs
 
 
 @cache
 def _selectors() -> dict[tuple[str, str], FieldPath]:
-    return {_group_kind(row["kind"]): parse_fieldpath(row["at"]) for row in _data()["selectors"]}
+    return {parse_kind(row["kind"]): parse_fieldpath(row["at"]) for row in _data()["selectors"]}
 
 
 @cache
 def _provided() -> dict[tuple[str, str], tuple[str, ...]]:
-    return {_group_kind(entry["kind"]): tuple(entry["names"]) for entry in _data()["provided"]}
+    return {parse_kind(entry["kind"]): tuple(entry["names"]) for entry in _data()["provided"]}
 
 
 @cache
@@ -284,7 +284,7 @@ def _rules(group: str, kind: str, namespaced: bool) -> _Rules:  # noqa: FBT001 -
     defaults: list[_Row] = []
     holds = pod_spec((group, kind))
     for raw in _data()["rows"]:
-        if (group, kind) in map(_group_kind, raw.get("except", ())):
+        if (group, kind) in map(parse_kind, raw.get("except", ())):
             continue
         origin = raw["from"]
         prefix = ""
@@ -294,7 +294,7 @@ def _rules(group: str, kind: str, namespaced: bool) -> _Rules:  # noqa: FBT001 -
             origin == _EVERY_OBJECT
             or (origin == _NAMESPACED and namespaced)
             or (origin == _CUSTOM and "." in group)
-            or (isinstance(origin, list) and (group, kind) in map(_group_kind, origin))
+            or (isinstance(origin, list) and (group, kind) in map(parse_kind, origin))
         ):
             continue
         bare_pod = (group, kind) == ("", "Pod")
@@ -316,7 +316,7 @@ def _row(raw: Mapping[str, Any], why: str, *, bare_pod: bool) -> _Row:
     return _Row(
         why=why,
         name=raw.get("name", ""),
-        to=_group_kind(raw["to"]) if "to" in raw else None,
+        to=parse_kind(raw["to"]) if "to" in raw else None,
         namespace=raw.get("namespace", "same"),
         when=tuple((key, frozenset(allowed)) for key, allowed in raw.get("when", {}).items()),
         default=raw.get("default", ""),
@@ -340,8 +340,3 @@ def _plant(tree: _Node, path: FieldPath, row: _Row) -> None:
         else:
             node = node.fields.setdefault(str(step), _Node())
     node.rows.append(row)
-
-
-def _group_kind(text: str) -> tuple[str, str]:
-    kind, _, group = text.partition(".")
-    return group, kind

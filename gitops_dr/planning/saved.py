@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from gitops_dr.errors import RefusedError, UsageError
 from gitops_dr.model import Plan, parse_ref
@@ -114,7 +113,7 @@ def read_saved(text: str, place: str) -> SavedPlan:
         withoutSecrets: bool  # noqa: N815 - as in the file
         replace: bool = False
         takeOwnership: bool = False  # noqa: N815 - as in the file
-        release: Literal["if-newest", "always", "never"] = "if-newest"
+        release: Release = Release.IF_NEWEST
 
     class File(Model):
         format: int
@@ -155,7 +154,7 @@ def read_saved(text: str, place: str) -> SavedPlan:
             overwrite=wanted.overwrite,
             replace=wanted.replace,
             take_ownership=wanted.takeOwnership,
-            release=Release(wanted.release),
+            release=wanted.release,
         ),
         steps=tuple(file.steps),
     )

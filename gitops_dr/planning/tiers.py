@@ -6,7 +6,7 @@ from functools import cache
 
 import yamlrocks
 
-from gitops_dr.model import ANY
+from gitops_dr.model import ANY, parse_kind
 from gitops_dr.resources import shipped
 
 
@@ -40,8 +40,7 @@ def _places() -> dict[tuple[str, str], tuple[int, int, int]]:
     tiers = yamlrocks.loads(shipped("planning/order.yaml").read_bytes())["tiers"]
     for rank, entry in enumerate(tiers):
         for text in entry["kinds"]:
-            kind, _, group = text.partition(".")
-            key = (ANY, ANY) if text == ANY else (group, kind)
+            key = (ANY, ANY) if text == ANY else parse_kind(text)
             at = entry.get("stage", 0)
             places[key] = (rank, at, entry.get("unbacked", at))
     return places

@@ -10,7 +10,7 @@ from typing import Any
 import yamlrocks
 
 from gitops_dr.manifests.fieldpath import EVERY, FieldPath, get, parse_fieldpath
-from gitops_dr.model import Body
+from gitops_dr.model import Body, parse_kind
 from gitops_dr.readiness.status import (
     READY,
     UNSEEN,
@@ -149,8 +149,7 @@ def rows() -> dict[tuple[str, str], _Rule]:
     """The row of each kind that has one."""
     rules = {}
     for raw in _data()["rules"]:
-        kind, _, group = raw["kind"].partition(".")
-        rules[group, kind] = _Rule(
+        rules[parse_kind(raw["kind"])] = _Rule(
             conditions=tuple(raw.get("conditions", ())),
             fatal=tuple(raw.get("fatal", ())),
             phases=tuple(raw.get("phases", ())),
@@ -188,6 +187,5 @@ def _shares() -> dict[tuple[str, str], float]:
     shares = {}
     for row in _data()["timeouts"]:
         for text in row["kinds"]:
-            kind, _, group = text.partition(".")
-            shares[group, kind] = float(row["share"])
+            shares[parse_kind(text)] = float(row["share"])
     return shares

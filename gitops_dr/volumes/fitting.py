@@ -5,12 +5,11 @@ What is sure to be refused blocks; what may still come, or may not matter, is a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gitops_dr.manifests.quantity import amount
+from gitops_dr.manifests.quantity import amount, with_unit
 from gitops_dr.model import Body, Gap, Ref
 from gitops_dr.volumes.records import SnapshotRecord, Survives
 
@@ -140,7 +139,7 @@ def _exceeded(quota: Body, claims: Mapping[Ref, Body]) -> Iterator[Gap]:
             yield Gap(
                 Ref("", "ResourceQuota", metadata["namespace"], metadata["name"]),
                 f"{used} of {hard} {key} is used, and the volumes that come back need "
-                f"{_quantity(needed)} more",
+                f"{with_unit(needed)} more",
             )
 
 
@@ -153,13 +152,3 @@ def _needs(claim: Body, key: str) -> Fraction:
     if resource == "requests.storage":
         return amount(spec["resources"]["requests"]["storage"]) or Fraction()
     return Fraction(int(resource in _COUNTS))
-
-
-def _quantity(value: Fraction) -> str:
-    """As people write it, in the largest unit that gives a whole number."""
-    number = math.ceil(value)
-    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
-        if number % 1024 or unit == "Ti":
-            return f"{number}{unit}"
-        number //= 1024
-    raise AssertionError

@@ -9,7 +9,7 @@ https://github.com/kubernetes-csi/external-provisioner/blob/master/pkg/controlle
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,6 +28,7 @@ CONTENT = (GROUP, "VolumeSnapshotContent")
 SNAPSHOT = (GROUP, "VolumeSnapshot")
 SOURCES = frozenset({CONTENT, SNAPSHOT})
 """The kinds that are made for a restore, in the cluster alone."""
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,18 @@ class StorageFacts:
     """The StorageClass of a claim that names none; empty if there is no or more than one."""
     snapshot_classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Driver to the names of its VolumeSnapshotClasses."""
+
+
+def read_classes(bodies: Iterable[Body]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The provisioner of each StorageClass, and the names of those that are the default."""
+    provisioners: dict[str, str] = {}
+    defaults: set[str] = set()
+    for body in bodies:
+        metadata = body["metadata"]
+        provisioners[metadata["name"]] = str(body.get("provisioner", ""))
+        if (metadata.get("annotations") or {}).get(_DEFAULT) == "true":
+            defaults.add(metadata["name"])
+    return provisioners, tuple(sorted(defaults))
 
 
 @dataclass(frozen=True, slots=True)

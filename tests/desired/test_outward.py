@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from gitops_dr.config import cluster_settings
 from gitops_dr.desired.outward import Hold, Holder, Outward, shipped_rows, with_value
-from gitops_dr.desired.pod_specs import group_kind
 from gitops_dr.desired.target_standby import rests
 from gitops_dr.errors import UsageError
 from gitops_dr.manifests.fieldpath import get, parse_fieldpath
-from gitops_dr.model import Body, FieldChange, Ref
+from gitops_dr.model import Body, FieldChange, Ref, parse_kind
 
 ROWS = {row.place: row for row in shipped_rows()}
 
 
 def obj(kind: str, text: str = "", **metadata: Any) -> tuple[Ref, Body]:
-    group, name = group_kind(kind)
+    group, name = parse_kind(kind)
     spec = yaml.safe_load(text) if text else {}
     body = {
         "apiVersion": f"{group}/v1" if group else "v1",
