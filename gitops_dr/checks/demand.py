@@ -107,7 +107,7 @@ class Demand:
         elif kind == CLAIM:
             self.claims[ref] = _claim(spec)
         elif kind == SERVICE:
-            self.services[ref] = _addresses(spec)
+            self.services[ref] = addresses_of(spec)
         elif kind == _ACCOUNT:
             self.accounts[ref] = _secrets(body)
         elif kind == _CONTENT:
@@ -176,7 +176,7 @@ def _sum(containers: list[Body], initial: list[Body], key: str) -> dict[str, Fra
         for name, value in _resources(each, key):
             found[name] = found[name] + value if name in found else value
     for each in initial:
-        if each not in beside:
+        if each.get("restartPolicy") != "Always":
             for name, value in _resources(each, key):
                 found[name] = max(found.get(name, value), value)
     return found
@@ -265,7 +265,8 @@ def _templates(spec: Mapping[str, Any]) -> Iterator[tuple[str, Claim]]:
             yield str(name), _claim(_map(each.get("spec")))
 
 
-def _addresses(spec: Mapping[str, Any]) -> Addresses:
+def addresses_of(spec: Mapping[str, Any]) -> Addresses:
+    """What the spec of a Service asks for, or has."""
     ports = [
         (number, str(port.get("protocol") or "TCP"))
         for port in _list(spec.get("ports"))

@@ -42,8 +42,8 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRow[Facts]:
-    """One check of a plan."""
+class Row[Facts]:
+    """One check."""
 
     id: str
     title: str
@@ -51,17 +51,23 @@ class PlanRow[Facts]:
     """Why it matters."""
     link: str
     look: Callable[[Facts], Iterator[Finding]]
-    blocks: str = ""
-    """When it is a blocker, in words; empty: never."""
     known: Callable[[Facts], bool] = lambda _facts: True
     """Whether what it looks at could be had."""
-    asked: Callable[[Facts], bool] = lambda _facts: True
-    """Whether it is looked at at all."""
 
     def check(self, facts: Facts) -> Checked:
         """Look at the facts."""
         findings = tuple(self.look(facts)) if self.known(facts) else None
         return Checked(self.id, self.title, findings, self.because, self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow[Facts](Row[Facts]):
+    """One check of a plan."""
+
+    blocks: str = ""
+    """When it is a blocker, in words; empty: never."""
+    asked: Callable[[Facts], bool] = lambda _facts: True
+    """Whether it is looked at at all."""
 
 
 def blocker(about: object, reason: str, remedy: str) -> Finding:
@@ -74,11 +80,13 @@ def warning(about: object, reason: str, remedy: str) -> Finding:
     return Finding(Severity.WARNING, str(about), reason, remedy)
 
 
+def of_severity(checked: Iterable[Checked], severity: Severity) -> list[Finding]:
+    """What was found of one severity, in the order of the rows."""
+    return [
+        finding for one in checked for finding in one.findings or () if finding.severity is severity
+    ]
+
+
 def blockers(checked: Iterable[Checked]) -> list[Finding]:
     """All that stops the job, in the order of the rows."""
-    return [
-        finding
-        for one in checked
-        for finding in one.findings or ()
-        if finding.severity is Severity.BLOCKER
-    ]
+    return of_severity(checked, Severity.BLOCKER)

@@ -1,4 +1,4 @@
-"""What a job and a plan are both told of a cluster: clocks, who is at work, snapshots. Pure."""
+"""What a job and a plan are both told of a cluster: version, clock, runs, snapshots. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from gitops_dr.model import Holder
 
 MOST_SKEW = 5.0
 """Seconds that clocks may differ: ages of recovery points are told by both."""
+
+
+def minor(version: str) -> tuple[int, int] | None:
+    """``v1.37.2+k3s1`` as ``(1, 37)``; None for what is no version."""
+    parts = version.removeprefix("v").split(".")
+    try:
+        return int(parts[0]), int(parts[1])
+    except (IndexError, ValueError):
+        return None
+
+
+def another_version(server: str, live: str, recorded: str, remedy: str) -> Iterator[Finding]:
+    """A server of another minor version than the source's; of what is not known nothing is said."""
+    version, source = minor(live), minor(recorded)
+    if version and source and version != source:
+        older = "older" if version < source else "newer"
+        yield warning(
+            server,
+            f"runs Kubernetes {live}, which is {older} than the source's {recorded}",
+            remedy,
+        )
 
 
 def skew(server: str, ahead: float | None) -> Iterator[Finding]:

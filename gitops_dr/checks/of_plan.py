@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from gitops_dr.checks.facts import Hook
 from gitops_dr.checks.findings import Checked, Finding, PlanRow, blocker, warning
-from gitops_dr.checks.of_cluster import at_work, skew
+from gitops_dr.checks.of_cluster import another_version, at_work, skew
 from gitops_dr.checks.of_pods import NAMED, POD_ROWS, some
 from gitops_dr.checks.of_storage import STORAGE_ROWS
 from gitops_dr.checks.plan_facts import PlanFacts
-from gitops_dr.checks.rows import minor
 from gitops_dr.manifests.selector import selector_labels
 from gitops_dr.model import SECRET, Ref
 
@@ -32,15 +32,8 @@ def check_plan(facts: PlanFacts) -> tuple[Checked, ...]:
 
 
 def _version(facts: PlanFacts) -> Iterator[Finding]:
-    live, source = minor(facts.seen.version), minor(facts.source_version)
-    if live and source and live != source:
-        older = "older" if live < source else "newer"
-        yield warning(
-            facts.seen.server,
-            f"runs Kubernetes {facts.seen.version}, which is {older} than the source's "
-            f"{facts.source_version}",
-            "see api-versions for what it does not know",
-        )
+    remedy = "see api-versions for what it does not know"
+    yield from another_version(facts.seen.server, facts.seen.version, facts.source_version, remedy)
 
 
 def _api_versions(facts: PlanFacts) -> Iterator[Finding]:
@@ -136,7 +129,7 @@ def _webhooks(facts: PlanFacts) -> Iterator[Finding]:
     for hook in facts.seen.hooks or ():
         if any(ref.namespace == hook.service.namespace for ref in facts.demand.pods):
             continue  # What should answer may be what the plan brings.
-        stopped = sorted(ref for ref in facts.creates if _is_stopped(hook, ref, facts))
+        stopped = _stopped(hook, facts)
         if not stopped:
             continue
         everything = len(stopped) == len(facts.creates) and not hook.selects_objects
@@ -148,30 +141,40 @@ def _webhooks(facts: PlanFacts) -> Iterator[Finding]:
         )
 
 
-def _is_stopped(hook: Hook, ref: Ref, facts: PlanFacts) -> bool:
-    """As far as it can be told without the object: its own selector is taken to match.
+def _stopped(hook: Hook, facts: PlanFacts) -> list[Ref]:
+    """What it would stop, as far as it can be told without bodies: its own selector matches all.
 
     https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules
     """
-    if ref.group == "admissionregistration.k8s.io":
-        return False  # Webhooks are never asked about themselves.
-    plural = facts.creates[ref]
-    scope = "Namespaced" if ref.namespace else "Cluster"
-    asked = any(
-        {"*", "CREATE"} & set(rule.get("operations") or ())
-        and {"*", ref.group} & set(rule.get("apiGroups") or ())
-        and {"*", "*/*", plural} & set(rule.get("resources") or ())
-        and rule.get("scope", "*") in ("*", scope)
-        for rule in hook.rules
-    )
-    if not asked or not hook.namespaces:
-        return asked
-    if ref.namespace or ref.group_kind == _NAMESPACE:
-        name = ref.namespace or ref.name
+    selector = selector_labels(hook.namespaces)
+
+    @cache
+    def asked(group: str, plural: str, scope: str) -> bool:
+        return any(
+            {"*", "CREATE"} & set(rule.get("operations") or ())
+            and {"*", group} & set(rule.get("apiGroups") or ())
+            and {"*", "*/*", plural} & set(rule.get("resources") or ())
+            and rule.get("scope", "*") in ("*", scope)
+            for rule in hook.rules
+        )
+
+    @cache
+    def selected(namespace: str) -> bool:
         # One that the plan makes has at least the label that every namespace has.
-        labels = {"kubernetes.io/metadata.name": name, **facts.seen.namespaces.get(name, {})}
-        return all(one.holds(labels) for one in selector_labels(hook.namespaces))
-    return True
+        given = facts.seen.namespaces.get(namespace, {})
+        labels = {"kubernetes.io/metadata.name": namespace, **given}
+        return all(one.holds(labels) for one in selector)
+
+    def is_stopped(ref: Ref, plural: str) -> bool:
+        if ref.group == "admissionregistration.k8s.io":
+            return False  # Webhooks are never asked about themselves.
+        if not asked(ref.group, plural, "Namespaced" if ref.namespace else "Cluster"):
+            return False
+        if ref.namespace or ref.group_kind == _NAMESPACE:
+            return selected(ref.namespace or ref.name)
+        return True
+
+    return sorted(ref for ref, plural in facts.creates.items() if is_stopped(ref, plural))
 
 
 def _addresses(facts: PlanFacts) -> Iterator[Finding]:

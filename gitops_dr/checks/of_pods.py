@@ -9,7 +9,7 @@ from fractions import Fraction
 from gitops_dr.checks.demand import CLAIM, DAEMON_SET, SERVICE, Claim, Place, Pods
 from gitops_dr.checks.findings import Finding, PlanRow, warning
 from gitops_dr.checks.plan_facts import Node, PlanFacts
-from gitops_dr.manifests.quantity import amount
+from gitops_dr.manifests.quantity import amount, with_unit
 from gitops_dr.model import Ref
 
 _NOTHING = Fraction()
@@ -180,14 +180,7 @@ def quantity(name: str, value: Fraction) -> str:
     """As people write it."""
     if "cpu" in name.rpartition(".")[2]:
         return f"{value.numerator}" if value.denominator == 1 else f"{math.ceil(value * 1000)}m"
-    number = math.ceil(value)
-    if not any(word in name for word in _BYTES):
-        return f"{number}"
-    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
-        if number % 1024 or not number or unit == "Ti":
-            return f"{number}{unit}"
-        number //= 1024
-    raise AssertionError
+    return with_unit(value) if any(word in name for word in _BYTES) else f"{math.ceil(value)}"
 
 
 # -- quotas ------------------------------------------------------------------------------------
@@ -302,9 +295,10 @@ def _images(facts: PlanFacts) -> Iterator[Finding]:
 
 
 def _levels(facts: PlanFacts) -> Iterator[Finding]:
-    for ref, pods in sorted(facts.demand.pods.items()):
+    privileged = {ref: pods for ref, pods in facts.demand.pods.items() if pods.needs_privileges}
+    for ref, pods in sorted(privileged.items()):
         level = facts.seen.namespaces.get(ref.namespace, {}).get(_LEVEL, "")
-        if ref in facts.creates and pods.needs_privileges and level in ("baseline", "restricted"):
+        if ref in facts.creates and level in ("baseline", "restricted"):
             yield warning(
                 ref,
                 f"has {', '.join(pods.needs_privileges)}, and Namespace/{ref.namespace} enforces "

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from gitops_dr.checks.demand import SERVICE, addresses_of
 from gitops_dr.checks.facts import Hook
 from gitops_dr.checks.plan_facts import Node, Storage
 from gitops_dr.manifests.quantity import amount
 from gitops_dr.model import Body, Ref
+from gitops_dr.volumes.restore import read_classes
 
-_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _ADMISSION = "admissionregistration.k8s.io"
 
 
@@ -41,15 +42,10 @@ def read_ports(bodies: Iterable[Body]) -> tuple[dict[tuple[int, str], Ref], dict
     ports: dict[tuple[int, str], Ref] = {}
     addresses: dict[str, Ref] = {}
     for body in bodies:
-        metadata, spec = body["metadata"], body.get("spec") or {}
-        ref = Ref("", "Service", metadata["namespace"], metadata["name"])
-        for port in spec.get("ports") or ():
-            if port.get("nodePort"):
-                ports[(port["nodePort"], port.get("protocol", "TCP"))] = ref
-        if spec.get("healthCheckNodePort"):
-            ports[(spec["healthCheckNodePort"], "TCP")] = ref
-        for ip in spec.get("clusterIPs") or ():
-            addresses[ip] = ref
+        metadata, found = body["metadata"], addresses_of(body.get("spec") or {})
+        ref = Ref(*SERVICE, metadata["namespace"], metadata["name"])
+        ports |= dict.fromkeys(found.node_ports, ref)
+        addresses |= dict.fromkeys(found.cluster_ips, ref)
     return ports, addresses
 
 
@@ -91,13 +87,7 @@ def read_storage(
     coming: Collection[str] = (),
 ) -> Storage:
     """Who makes volumes. ``coming``: the CSIDrivers of the plan."""
-    provisioners: dict[str, str] = {}
-    defaults: set[str] = set()
-    for body in classes:
-        metadata = body["metadata"]
-        provisioners[metadata["name"]] = str(body.get("provisioner", ""))
-        if (metadata.get("annotations") or {}).get(_DEFAULT) == "true":
-            defaults.add(metadata["name"])
+    provisioners, defaults = read_classes(classes)
     running: Counter[str] = Counter()
     told_of = 0
     limits: dict[str, int | None] = {}
@@ -116,7 +106,7 @@ def read_storage(
     )
     return Storage(
         provisioners=provisioners,
-        default_classes=tuple(sorted(defaults)),
+        default_classes=defaults,
         drivers=frozenset({body["metadata"]["name"] for body in drivers} | set(coming)),
         nodes=dict(running),
         told_of=told_of,

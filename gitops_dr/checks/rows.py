@@ -6,15 +6,15 @@ follow the order in which things go wrong. Which checks there are is told by ``R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitops_dr.checks.facts import ClusterFacts, Facts, Problem, RepositoryFacts
-from gitops_dr.checks.findings import Checked, Finding, Severity
+from gitops_dr.checks.findings import Checked, Finding, Row, Severity
 from gitops_dr.checks.findings import blocker as _blocker
 from gitops_dr.checks.findings import warning as _warning
 from gitops_dr.checks.needs import OWN, WRITES, Job
-from gitops_dr.checks.of_cluster import at_work, skew, unattended
+from gitops_dr.checks.of_cluster import another_version, at_work, minor, skew, unattended
 
 _OLDEST = (1, 30)
 """The first version that serves aggregated discovery without a feature gate."""
@@ -31,34 +31,16 @@ _SAME_CLUSTER = frozenset(Job) - {Job.REBUILD, Job.SYNC}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One check."""
+class JobRow(Row[Facts]):
+    """One check of what a job needs."""
 
-    id: str
-    title: str
-    because: str
-    """Why it matters."""
-    link: str
-    look: Callable[[Facts], Iterator[Finding]]
-    needs: Callable[[Facts], bool] = lambda _facts: True
-    """Whether there is what it looks at."""
     jobs: frozenset[Job] = frozenset(Job)
     """The jobs that it matters for."""
 
 
 def check(facts: Facts) -> tuple[Checked, ...]:
     """Look at all that matters for the job, in order."""
-    return tuple(
-        Checked(
-            row.id,
-            row.title,
-            tuple(row.look(facts)) if row.needs(facts) else None,
-            row.because,
-            row.link,
-        )
-        for row in ROWS
-        if facts.job in row.jobs
-    )
+    return tuple(row.check(facts) for row in ROWS if facts.job in row.jobs)
 
 
 def _unless(problem: Problem | None) -> Iterator[Finding]:
@@ -150,14 +132,9 @@ def _version(facts: Facts) -> Iterator[Finding]:
             f"1.{_OLDEST[1]} or newer is needed",
         )
     recorded = facts.repository.recorded_version if facts.repository else ""
-    source = minor(recorded)
-    if version and source and version != source and facts.job in WRITES:
-        older = "older" if version < source else "newer"
-        yield _warning(
-            live.server,
-            f"runs Kubernetes {live.version}, which is {older} than the source's {recorded}",
-            "gitops-dr plan names the kinds and fields that it does not know",
-        )
+    if facts.job in WRITES:
+        remedy = "gitops-dr plan names the kinds and fields that it does not know"
+        yield from another_version(live.server, live.version, recorded, remedy)
 
 
 def _identity(facts: Facts) -> Iterator[Finding]:
@@ -266,15 +243,6 @@ def _live(facts: Facts) -> ClusterFacts:
     return facts.cluster
 
 
-def minor(version: str) -> tuple[int, int] | None:
-    """``v1.37.2+k3s1`` as ``(1, 37)``; None for what is no version."""
-    parts = version.removeprefix("v").split(".")
-    try:
-        return int(parts[0]), int(parts[1])
-    except (IndexError, ValueError):
-        return None
-
-
 def _has_repository(facts: Facts) -> bool:
     return facts.repository is not None
 
@@ -288,21 +256,21 @@ def _has_both(facts: Facts) -> bool:
 
 
 ROWS = (
-    Row(
+    JobRow(
         "git",
         "git is there and new enough",
         "Everything is kept in Git, by features that old versions lack.",
         "https://git-scm.com/docs/git-fast-import",
         _git,
     ),
-    Row(
+    JobRow(
         "repository",
         "the repository and the cluster in it",
         "Without a recovery point there is nothing to compare with.",
         "https://git-scm.com/docs/gitrepository-layout",
         _repository,
     ),
-    Row(
+    JobRow(
         "branch",
         "a commit can be made",
         "An export ends in a commit, which must belong to a branch.",
@@ -311,7 +279,7 @@ ROWS = (
         _has_repository,
         _COMMITS,
     ),
-    Row(
+    JobRow(
         "worktree",
         "nothing is in the way of it",
         "What somebody edits is never written over.",
@@ -320,7 +288,7 @@ ROWS = (
         _has_repository,
         _COMMITS,
     ),
-    Row(
+    JobRow(
         "history",
         "the history is complete",
         "A recovery point that was cut off cannot be found.",
@@ -329,14 +297,14 @@ ROWS = (
         _has_repository,
         _COMMITS,
     ),
-    Row(
+    JobRow(
         "reachable",
         "the API server answers",
         "Every job asks it.",
         "https://kubernetes.io/docs/concepts/overview/kubernetes-api/",
         _reachable,
     ),
-    Row(
+    JobRow(
         "version",
         "its version",
         "Older ones answer otherwise; another one knows other kinds and fields.",
@@ -344,7 +312,7 @@ ROWS = (
         _version,
         _has_cluster,
     ),
-    Row(
+    JobRow(
         "identity",
         "it is the recorded cluster",
         "The state of one cluster is not that of another.",
@@ -353,7 +321,7 @@ ROWS = (
         _has_both,
         _SAME_CLUSTER,
     ),
-    Row(
+    JobRow(
         "api-services",
         "all its APIs answer",
         "Of a kind whose API is silent nothing is known.",
@@ -361,7 +329,7 @@ ROWS = (
         _silent,
         _has_cluster,
     ),
-    Row(
+    JobRow(
         "clock",
         "its clock and ours",
         "Ages of recovery points are told by both.",
@@ -369,7 +337,7 @@ ROWS = (
         _clock,
         _has_cluster,
     ),
-    Row(
+    JobRow(
         "permissions",
         "what its user may do",
         "What may not be read is a gap; what may not be written does not come back.",
@@ -377,7 +345,7 @@ ROWS = (
         _permissions,
         _has_cluster,
     ),
-    Row(
+    JobRow(
         "alone",
         "nobody else is at work",
         "One run at a time works on a cluster.",
@@ -386,7 +354,7 @@ ROWS = (
         _has_cluster,
         frozenset(Job) - {Job.DRIFT},
     ),
-    Row(
+    JobRow(
         "namespaces",
         "no namespace is being deleted",
         "Nothing can be created in it until it is gone.",
@@ -395,7 +363,7 @@ ROWS = (
         lambda facts: facts.cluster is not None and facts.cluster.terminating is not None,
         WRITES,
     ),
-    Row(
+    JobRow(
         "webhooks",
         "webhooks of the cluster answer",
         "With failurePolicy Fail and nobody behind it, whatever it is about is refused.",
@@ -404,7 +372,7 @@ ROWS = (
         lambda facts: facts.cluster is not None and facts.cluster.hooks is not None,
         WRITES,
     ),
-    Row(
+    JobRow(
         "snapshots",
         "snapshots of volumes",
         "Where the controller is missing, snapshots stay without status and without an event.",

@@ -364,6 +364,14 @@ def failure(method: str, path: str, status: int, data: bytes) -> ApiError:
     )
 
 
+def or_none[Found](look: Callable[[], Found]) -> Found | None:
+    """What was looked for; None if the API server does not say."""
+    try:
+        return look()
+    except ApiError:
+        return None
+
+
 def plainly(error: BaseException) -> str:
     """The innermost reason of urllib3's nested exceptions."""
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason:

@@ -6,40 +6,39 @@ not known, and stops nothing. The verdict is that of ``checks/``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from gitops_dr.checks.demand import CLAIM, Demand
-from gitops_dr.checks.facts import Hook, SnapshotFacts
+from gitops_dr.checks.facts import SnapshotFacts
 from gitops_dr.checks.findings import Checked
 from gitops_dr.checks.needs import EVERYTHING, Need
 from gitops_dr.checks.of_plan import check_plan
 from gitops_dr.checks.plan_facts import Node, PlanFacts, Seen, Storage
 from gitops_dr.checks.reading import (
-    is_served,
-    read_hooks,
     read_nodes,
     read_ports,
     read_storage,
     read_terminating,
 )
 from gitops_dr.cluster import access, lease
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection, or_none
 from gitops_dr.cluster.discover import Discovery
 from gitops_dr.desired.recovery import Coverage
+from gitops_dr.engine.dead_hooks import dead_hooks
 from gitops_dr.engine.difference import Examined
 from gitops_dr.engine.opening import Opened, Where
+from gitops_dr.engine.preflight import CRD
 from gitops_dr.engine.snapshot_facts import snapshot_facts
 from gitops_dr.engine.snapshots import listed
 from gitops_dr.engine.sources import find_source
+from gitops_dr.manifests.path import plural_of
 from gitops_dr.model import ANY, Action, Body, Ref
 from gitops_dr.planning.facts import ObjectFacts
 from gitops_dr.planning.references import provided
 from gitops_dr.results.rebuild import Planned
 
-_ADMISSION = "admissionregistration.k8s.io"
-_CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _DRIVER = ("storage.k8s.io", "CSIDriver")
 STORAGE_CLASS = ("storage.k8s.io", "StorageClass")
 _SNAPSHOTS = "volumesnapshots.snapshot.storage.k8s.io"
@@ -86,7 +85,7 @@ def checked(
     be looked at is not known.
     """
     creates = {
-        step.ref: step.path.split("/")[-2].partition(".")[0]
+        step.ref: plural_of(step.path)
         for step in planned.plan.steps
         if step.action is Action.CREATE
     }
@@ -108,34 +107,10 @@ def checked(
             ref for ref in examined.observation.state.entries if ref.group_kind == CLAIM
         ),
         restored=len(planned.restored),
-        brings_snapshots=any(ref.group_kind == _CRD and ref.name == _SNAPSHOTS for ref in creates),
+        brings_snapshots=any(ref.group_kind == CRD and ref.name == _SNAPSHOTS for ref in creates),
     )
     seen = _Look(connection, facts, groundwork, planned).seen(images, source)
     return check_plan(replace(facts, seen=seen))
-
-
-def dead_hooks(connection: Connection) -> tuple[Hook, ...]:
-    """The webhooks that must answer and behind whose Service nothing is ready.
-
-    Raises ``ApiError``.
-    """
-    found = [
-        hook
-        for kind, plural in (
-            ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
-            ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-        )
-        for hook in read_hooks(kind, listed(connection, f"/apis/{_ADMISSION}/v1/{plural}"))
-    ]
-    services = {hook.service for hook in found}
-    dead = {service for service in services if _is_dead(connection, service)}
-    return tuple(hook for hook in found if hook.service in dead)
-
-
-def _is_dead(connection: Connection, service: Ref) -> bool:
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{service.namespace}/endpointslices"
-    query = {"labelSelector": f"kubernetes.io/service-name={service.name}"}
-    return not is_served(listed(connection, path, query))
 
 
 def source_answers(where: Where, opened: Opened, coverage: Coverage | None) -> str:
@@ -205,16 +180,16 @@ class _Look:
             ) -> Future[Found] | None:
                 return pool.submit(look) if wanted else None
 
-            us = pool.submit(_tried, lambda: access.ourselves(self._connection))
-            missing = pool.submit(_tried, self._missing)
-            holder = pool.submit(_tried, lambda: lease.look(self._connection))
-            spaces = pool.submit(_tried, lambda: self._listed("/api/v1/namespaces"))
-            quotas = pool.submit(_tried, lambda: self._listed("/api/v1/resourcequotas"))
-            hooks = pool.submit(_tried, lambda: dead_hooks(self._connection))
-            nodes = begin(lambda: _tried(self._nodes), wanted=runs)
-            ports = begin(lambda: _tried(self._ports), wanted=asks)
-            storage = begin(lambda: _tried(self._storage), wanted=stores)
-            snapshots = begin(lambda: _tried(self._snapshots), wanted=bool(self._facts.restored))
+            us = pool.submit(or_none, lambda: access.ourselves(self._connection))
+            missing = pool.submit(or_none, self._missing)
+            holder = pool.submit(or_none, lambda: lease.look(self._connection))
+            spaces = pool.submit(or_none, lambda: self._listed("/api/v1/namespaces"))
+            quotas = pool.submit(or_none, lambda: tuple(self._listed("/api/v1/resourcequotas")))
+            hooks = pool.submit(or_none, lambda: dead_hooks(self._connection))
+            nodes = begin(lambda: or_none(self._nodes), wanted=runs)
+            ports = begin(lambda: or_none(self._ports), wanted=asks)
+            storage = begin(lambda: or_none(self._storage), wanted=stores)
+            snapshots = begin(lambda: or_none(self._snapshots), wanted=bool(self._facts.restored))
             lacking = begin(
                 lambda: images(demand, self._creates) if images else None, wanted=bool(images)
             )
@@ -229,7 +204,7 @@ class _Look:
             missing=missing.result(),
             holder=holder.result(),
             nodes=nodes.result() if nodes else (),
-            quotas=_as_tuple(quotas.result()),
+            quotas=quotas.result(),
             node_ports=found[0] if found else None,
             cluster_ips=found[1] if found else {},
             ranges=found[2] if found else (),
@@ -264,7 +239,7 @@ class _Look:
 
     def _ports(self) -> tuple[dict[tuple[int, str], Ref], dict[str, Ref], tuple[str, ...]]:
         ports, addresses = read_ports(self._listed("/api/v1/services"))
-        ranges = _tried(lambda: self._listed("/apis/networking.k8s.io/v1/servicecidrs"))
+        ranges = or_none(lambda: self._listed("/apis/networking.k8s.io/v1/servicecidrs"))
         specs = [each.get("spec") or {} for each in ranges or ()]
         return ports, addresses, tuple(cidr for spec in specs for cidr in spec.get("cidrs") or ())
 
@@ -276,10 +251,10 @@ class _Look:
         ]
         coming = {ref.name for ref in self._creates if ref.group_kind == _DRIVER}
         drivers = self._listed(f"{group}/csidrivers")
-        nodes = _tried(lambda: self._listed(f"{group}/csinodes"))
+        nodes = or_none(lambda: self._listed(f"{group}/csinodes"))
         volumes = None
         if any(_has_limit(body) for body in nodes or ()):
-            volumes = _tried(lambda: self._listed("/api/v1/persistentvolumes"))
+            volumes = or_none(lambda: self._listed("/api/v1/persistentvolumes"))
         return read_storage(classes, drivers, nodes, volumes, coming=coming)
 
     def _snapshots(self) -> SnapshotFacts:
@@ -289,15 +264,3 @@ class _Look:
 def _has_limit(csi_node: Body) -> bool:
     drivers = (csi_node.get("spec") or {}).get("drivers") or ()
     return any((driver.get("allocatable") or {}).get("count") for driver in drivers)
-
-
-def _as_tuple[Found](found: Iterable[Found] | None) -> tuple[Found, ...] | None:
-    return None if found is None else tuple(found)
-
-
-def _tried[Found](look: Callable[[], Found]) -> Found | None:
-    """What was looked for; None if the API server does not say."""
-    try:
-        return look()
-    except ApiError:
-        return None

@@ -20,8 +20,8 @@ from gitops_dr.engine.asking import AT_ONCE
 from gitops_dr.engine.dependents import dependents
 from gitops_dr.engine.execute import LoadBodies
 from gitops_dr.engine.owners import with_owners
-from gitops_dr.engine.rehearse import rehearse
-from gitops_dr.model import Action, Body, Difference, FieldChange, Plan, Ref, Resource, Step
+from gitops_dr.engine.rehearse import changing, rehearse
+from gitops_dr.model import Body, Difference, FieldChange, Plan, Ref, Resource, Step
 from gitops_dr.planning.immutable import (
     ORPHAN,
     Fixed,
@@ -66,11 +66,7 @@ def find_fixed(
     fields that the rows name, and of custom resources. ``replacing``: also look for objects that
     would go with one that is replaced, which takes a list of all. Raises ``ClusterError``.
     """
-    steps = {
-        step.ref: step
-        for step in plan.steps
-        if step.action is Action.CONFIGURE and step.empty_volume is None
-    }
+    steps = changing(plan)
     changes = {d.ref: d.changes for d in differences if d.ref in steps}
     doubtful = (
         {ref for ref, git in load(sorted(changes)) if may_be_refused(ref, changes[ref], git)}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 from gitops_dr.checks.demand import Demand
 from gitops_dr.engine.recorded import Recorded
@@ -30,32 +31,32 @@ def lacking_images(
     far as Git has them and they can be opened; then as Docker's own settings say, then as anybody.
     """
     owned = dockers_own(environment)
+    names = _pull_secrets(demand)
     opened: dict[str, tuple[Credentials, ...]] = {}
     images: dict[str, dict[Credentials, None]] = {}
     for ref, pods in demand.pods.items():
         if ref not in creates:
             continue
         if ref.namespace not in opened:
-            opened[ref.namespace] = _of_namespace(recorded, demand, ref.namespace)
+            opened[ref.namespace] = _opened(recorded, ref.namespace, names[ref.namespace])
         for image in pods.images:
             images.setdefault(image, {}).update(dict.fromkeys(opened[ref.namespace]))
     registries = Registries(time.monotonic() + _TIME, environment)
     return registries.lacking({image: [*known, *owned] for image, known in images.items()})
 
 
-def _of_namespace(recorded: Recorded, demand: Demand, namespace: str) -> tuple[Credentials, ...]:
-    """The credentials that pods of a namespace pull with."""
-    names = {
-        name
-        for ref, pods in demand.pods.items()
-        if ref.namespace == namespace
-        for name in pods.pull_secrets
-    } | {
-        name
-        for ref, secrets in demand.accounts.items()
-        if ref.namespace == namespace
-        for name in secrets
-    }
+def _pull_secrets(demand: Demand) -> Mapping[str, set[str]]:
+    """The names of the Secrets that pods of each namespace pull with."""
+    names: defaultdict[str, set[str]] = defaultdict(set)
+    for ref, pods in demand.pods.items():
+        names[ref.namespace].update(pods.pull_secrets)
+    for ref, secrets in demand.accounts.items():
+        names[ref.namespace].update(secrets)
+    return names
+
+
+def _opened(recorded: Recorded, namespace: str, names: Iterable[str]) -> tuple[Credentials, ...]:
+    """The credentials that these Secrets of a namespace hold, as far as Git has and opens them."""
     wanted = [Ref(*SECRET, namespace, name) for name in sorted(names)]
     held = [ref for ref in wanted if ref in recorded.state.entries]
     return tuple(

@@ -19,10 +19,8 @@ from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, silent
 from gitops_dr.model import Difference, Presence, Ref
 from gitops_dr.planning.selection import Intent, Release
-from gitops_dr.repository.history import merge_base, newest_export
+from gitops_dr.repository.history import descends, newest_export
 from gitops_dr.results.rebuild import HeldBack, Outwards
-
-_REBUILD = "gitops-dr rebuild --release"
 
 
 def is_another(examined: Examined) -> bool:
@@ -37,8 +35,18 @@ def refuse_release(target: Target, intent: Intent) -> None:
         raise UsageError(
             f"--release: target {target.name} was not failed over to, and what acts outward is "
             "held there",
-            hint=f"gitops-dr failover --target {target.name} releases it",
+            hint=f"{by_failover(target.name)} releases it",
         )
+
+
+def by_failover(target: str) -> str:
+    """The command that releases what a target holds."""
+    return f"gitops-dr failover --target {target}"
+
+
+def by_rebuild(commit: str) -> str:
+    """The command that releases what a rebuild of this commit holds."""
+    return f"gitops-dr rebuild --release --at {commit[:12]}"
 
 
 def with_hold(
@@ -111,9 +119,9 @@ def _why_not(opened: Opened, examined: Examined, target: Target, intent: Intent)
     """Why what is held stays so, and what releases it; nothing if it is released."""
     if target.name and not target.active:
         because = f"target {target.name} was not failed over to"
-        return because, f"gitops-dr failover --target {target.name}"
+        return because, by_failover(target.name)
     commit = examined.recorded.tree.commit
-    command = f"{_REBUILD} --at {commit[:12]}"
+    command = by_rebuild(commit)
     if intent.release is Release.NEVER:
         return "--no-release was said", command
     if intent.release is Release.ALWAYS or target.name:
@@ -136,7 +144,7 @@ def newest_point(opened: Opened, commit: str) -> str | None:
     newest = newest_export(opened.repo, head, cluster=settings.name, prefix=settings.prefix)
     if newest is None:
         return None
-    return commit if merge_base(opened.repo, newest, commit) == newest else newest
+    return commit if descends(opened.repo, commit, newest) else newest
 
 
 def with_words(opened: Opened, examined: Examined) -> Examined:
@@ -145,7 +153,7 @@ def with_words(opened: Opened, examined: Examined) -> Examined:
     rows = dict(_held_or_missing(examined, opened.settings.outward))
     if not rows:
         return examined
-    commit = examined.recorded.tree.commit[:12]
+    command = by_rebuild(examined.recorded.tree.commit)
 
     def told(difference: Difference) -> Difference:
         row = rows.get(difference.ref)
@@ -154,7 +162,7 @@ def with_words(opened: Opened, examined: Examined) -> Examined:
         if row is None or (missing and not (row.omit and another)):
             return difference
         what = f"held by {row.field}" if row.field else "not made yet"
-        text = f"{what}: {row.because} Release with {_REBUILD} --at {commit}"
+        text = f"{what}: {row.because} Release with {command}"
         return replace(difference, held=text)
 
     return replace(examined, differences=tuple(map(told, examined.differences)))

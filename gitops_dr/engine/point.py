@@ -27,6 +27,16 @@ def read_point(opened: Opened, at: str | None) -> Tree:
     return tree
 
 
+def tree_of_head(opened: Opened, tree: Tree) -> Tree:
+    """The cluster's files at HEAD, for what is known today: ``tree`` itself, if it is of HEAD.
+
+    Raises ``RepositoryError``.
+    """
+    if tree.commit == opened.head:
+        return tree
+    return read_tree(opened.repo, opened.head, opened.settings.prefix)
+
+
 def refuse_another_cluster(tree: Tree, identity: Identity, cluster: str) -> None:
     """Raise ``RefusedError`` unless the cluster is the one that the tree was exported from."""
     if tree.coverage is not None and tree.coverage.uid != identity.uid:

@@ -14,8 +14,8 @@ from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.engine.claims import CLAIMS, await_gone, delete_claim, find_claim
 from gitops_dr.engine.in_place import InPlace, notes
+from gitops_dr.engine.point import tree_of_head
 from gitops_dr.engine.prepare import Prepared
-from gitops_dr.engine.recorded import read_tree
 from gitops_dr.engine.replaceable import survey
 from gitops_dr.engine.restoring import read_pruned_handles, read_records, storage_facts
 from gitops_dr.engine.snapshots import listed
@@ -47,8 +47,7 @@ def look_at_claims(prepared: Prepared) -> PointClaims:
     examined = prepared.examined
     recorded, wanted = examined.recorded, examined.desired.entries
     rewriter, tree = recorded.rewriter, recorded.tree
-    opened = prepared.opened
-    today = read_tree(opened.repo, opened.head, opened.settings.prefix)
+    today = tree_of_head(prepared.opened, tree)
     of_point = rewriter.records(read_records(tree))
     ever = rewriter.records(read_records(today)).keys() | of_point.keys()
     gone = read_pruned_handles(today)
@@ -62,7 +61,7 @@ def look_at_claims(prepared: Prepared) -> PointClaims:
             continue  # A static volume, which is whatever Git says.
         record = of_point.get(ref)
         if record is None:
-            if ref in ever and not examined.observation.started_empty & {ref}:
+            if ref in ever and ref not in examined.observation.started_empty:
                 unknown.append(Gap(ref, "is there, and the recovery point has no snapshot of it"))
             continue
         there.append(ref)

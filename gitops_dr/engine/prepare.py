@@ -25,10 +25,9 @@ from gitops_dr.engine.images import lacking_images
 from gitops_dr.engine.keyed import with_secrets
 from gitops_dr.engine.lost_points import refuse_lost_points, tell_lost_points
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
-from gitops_dr.engine.outward import outwards, refuse_release, with_hold
-from gitops_dr.engine.point import read_point
+from gitops_dr.engine.outward import is_another, outwards, refuse_release, with_hold
+from gitops_dr.engine.point import read_point, tree_of_head
 from gitops_dr.engine.preflight import CRD, Preflight
-from gitops_dr.engine.recorded import read_tree
 from gitops_dr.engine.restoring import (
     Restored,
     read_pruned_handles,
@@ -38,6 +37,7 @@ from gitops_dr.engine.restoring import (
 from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
+from gitops_dr.manifests.path import plural_of
 from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State
 from gitops_dr.planning.admission import background
 from gitops_dr.planning.conflicts import with_conflicts
@@ -196,8 +196,7 @@ def prepare_from(
         preflight.look(ref, entry.version, body)
         work.demand.look(ref, body)
     refused = preflight.refusals()
-    source = tree.coverage.uid if tree.coverage else identity.uid
-    intent = replace(intent, elsewhere=source != identity.uid)
+    intent = replace(intent, elsewhere=is_another(examined))
     plan = make_plan(
         _with_sources(examined.desired, restoring),
         examined.observation.state,
@@ -293,7 +292,7 @@ def _restored(
     """How the missing claims come back; what ever had a snapshot is known from today's tree too."""
     missing = [d.ref for d in examined.differences if d.presence is Presence.MISSING]
     tree, rewriter = examined.recorded.tree, examined.recorded.rewriter
-    today = read_tree(opened.repo, opened.head, opened.settings.prefix)
+    today = tree_of_head(opened, tree)
     return restored(
         connection,
         examined.recorded,
@@ -401,11 +400,6 @@ def _chosen(
     among = unsettled | (selection.refs & held.keys())
     named = [ref for ref in among if selection.names(ref, labels.get(ref, {}))]
     return closure(named, among, facts) & unsettled
-
-
-def plural_of(path: str) -> str:
-    """The resource's plural name in a manifest's path (``.../<plural>[.<group>]/<name>.yaml``)."""
-    return path.split("/")[-2].partition(".")[0]
 
 
 def _resources(examined: Examined, plan: Plan) -> Mapping[tuple[str, str], Resource]:

@@ -22,6 +22,15 @@ _BATCH = 64
 """Objects whose bodies are held at once."""
 
 
+def changing(plan: Plan) -> dict[Ref, Step]:
+    """The steps that change an object that is there, and not just a claim's note."""
+    return {
+        step.ref: step
+        for step in plan.steps
+        if step.action is Action.CONFIGURE and step.empty_volume is None
+    }
+
+
 def rehearse(
     connection: Connection,
     plan: Plan,
@@ -34,11 +43,7 @@ def rehearse(
     Only changes of objects that are there are tried: what is missing may need something else that
     is. The parameters are those of :func:`~gitops_dr.engine.execute.execute`.
     """
-    steps = {
-        step.ref: step
-        for step in plan.steps
-        if step.action is Action.CONFIGURE and step.empty_volume is None
-    }
+    steps = changing(plan)
 
     def attempt(step: Step, body: Body) -> Act:
         resource = replace(resources[step.ref.group_kind], version=step.version)

@@ -18,7 +18,7 @@ from gitops_dr.engine.carrying import Carried, carry, left_over
 from gitops_dr.engine.difference import held_against
 from gitops_dr.engine.endpoints import what_changed
 from gitops_dr.engine.handover import hand_over
-from gitops_dr.engine.outward import releasable
+from gitops_dr.engine.outward import by_failover, by_rebuild, releasable
 from gitops_dr.engine.prepare import Prepared, prepare_from
 from gitops_dr.events import (
     Advanced,
@@ -178,9 +178,8 @@ def _with_command(outward: Outwards, prepared: Prepared) -> Outwards:
     if outward.command:
         return outward
     goal = prepared.planned.goal
-    if goal.name:
-        return replace(outward, command=f"gitops-dr failover --target {goal.name}")
-    return replace(outward, command=f"gitops-dr rebuild --release --at {goal.commit[:12]}")
+    command = by_failover(goal.name) if goal.name else by_rebuild(goal.commit)
+    return replace(outward, command=command)
 
 
 def _as_one_phase(emit: Emit) -> Emit:

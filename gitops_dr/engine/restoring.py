@@ -24,6 +24,7 @@ from gitops_dr.volumes.restore import (
     SNAPSHOT,
     CannotRestoreError,
     StorageFacts,
+    read_classes,
     restoration,
 )
 from gitops_dr.volumes.retention import PRUNED, Handle, handle_of, read_pruned
@@ -31,7 +32,6 @@ from gitops_dr.volumes.retention import PRUNED, Handle, handle_of, read_pruned
 _CLAIM = ("", "PersistentVolumeClaim")
 _CLASS = ("storage.k8s.io", "StorageClass")
 _SNAPSHOT_CLASS = ("snapshot.storage.k8s.io", "VolumeSnapshotClass")
-_DEFAULT = "storageclass.kubernetes.io/is-default-class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,6 @@ def read_pruned_handles(tree: Tree) -> frozenset[Handle]:
 
 def storage_facts(connection: Connection, recorded: Recorded | None = None) -> StorageFacts:
     """Classes of the target, and those that a commit brings. Raises ``ApiError``."""
-    provisioners: dict[str, str] = {}
-    defaults: list[str] = []
     drivers: dict[str, set[str]] = {}
     kinds = (_CLASS, _SNAPSHOT_CLASS)
     in_git: dict[tuple[str, str], list[Body]] = {kind: [] for kind in kinds}
@@ -216,18 +214,13 @@ def storage_facts(connection: Connection, recorded: Recorded | None = None) -> S
         for ref, body in recorded.bodies(refs):
             in_git[ref.group_kind].append(body)
     live = _listed(connection, "/apis/storage.k8s.io/v1/storageclasses")
-    for body in [*in_git[_CLASS], *live]:
-        name = body["metadata"]["name"]
-        provisioners[name] = str(body.get("provisioner", ""))
-        if (body["metadata"].get("annotations") or {}).get(_DEFAULT) == "true":
-            defaults.append(name)
+    provisioners, defaults = read_classes([*in_git[_CLASS], *live])
     live = _listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses")
     for body in [*in_git[_SNAPSHOT_CLASS], *live]:
         drivers.setdefault(str(body.get("driver", "")), set()).add(body["metadata"]["name"])
-    only = set(defaults)
     return StorageFacts(
         provisioners=provisioners,
-        default_class=only.pop() if len(only) == 1 else "",
+        default_class=defaults[0] if len(defaults) == 1 else "",
         snapshot_classes={driver: tuple(sorted(names)) for driver, names in drivers.items()},
     )
 

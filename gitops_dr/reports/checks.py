@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gitops_dr.checks.findings import Checked, Finding, Severity
+from gitops_dr.checks.findings import Checked, Severity, of_severity
 from gitops_dr.reports.text import count, shown, table
 
 _UNKNOWN = "not known"
@@ -19,13 +19,6 @@ def standing(one: Checked) -> str:
     return next((severity.value for severity in Severity if severity in severities), "ok")
 
 
-def found(checks: Iterable[Checked], severity: Severity) -> list[Finding]:
-    """What was found of one severity, in the order of the checks."""
-    return [
-        finding for one in checks for finding in one.findings or () if finding.severity is severity
-    ]
-
-
 def rows(checks: Iterable[Checked]) -> list[str]:
     """A table of every check, with how it stands."""
     standings = [(one.id, standing(one), one.title) for one in checks]
@@ -37,7 +30,7 @@ def findings(checks: Iterable[Checked]) -> list[str]:
     checks = list(checks)
     lines: list[str] = []
     for severity in Severity:
-        for finding in found(checks, severity):
+        for finding in of_severity(checks, severity):
             lines += ["", f"{severity}: {shown(finding.about)}: {shown(finding.reason)}"]
             if finding.remedy:
                 lines.append(f"  {shown(finding.remedy)}")
@@ -47,7 +40,7 @@ def findings(checks: Iterable[Checked]) -> list[str]:
 def tally(checks: Iterable[Checked]) -> str:
     """How many blockers and warnings there are."""
     checks = list(checks)
-    blockers, warnings = (len(found(checks, severity)) for severity in Severity)
+    blockers, warnings = (len(of_severity(checks, severity)) for severity in Severity)
     told = f"{count(blockers, 'blocker')}, {count(warnings, 'warning')}"
     return told if blockers or warnings else "nothing is in the way"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from gitops_dr.checks.findings import Severity, blockers
+from gitops_dr.checks.findings import Severity, blockers, of_severity
 from gitops_dr.errors import ExitCode
 from gitops_dr.model import Action, EmptyVolume, Step
 from gitops_dr.reports import checks, documents, points, tables
@@ -90,7 +90,7 @@ def check_lines(planned: Planned) -> list[str]:
     lines = [
         f"  {severity}: {shown(finding.about)}: {shown(finding.reason)}"
         for severity in Severity
-        for finding in checks.found(others, severity)
+        for finding in of_severity(others, severity)
         if f"{finding.about}: {finding.reason}" not in said
     ]
     if not lines:

@@ -20,11 +20,11 @@ from gitops_dr.checks.needs import WRITES, Job, grants, needs_of
 from gitops_dr.checks.reading import read_terminating
 from gitops_dr.checks.rows import check
 from gitops_dr.cluster import access, lease
-from gitops_dr.cluster.connect import ApiError, Connection, connect
+from gitops_dr.cluster.connect import Connection, connect, or_none
 from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.cluster.record import NAMESPACE
 from gitops_dr.config import FILE
-from gitops_dr.engine.checking import dead_hooks
+from gitops_dr.engine.dead_hooks import dead_hooks
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.recorded import read_tree
 from gitops_dr.engine.snapshot_facts import snapshot_facts
@@ -118,16 +118,18 @@ def _cluster(connection: Connection, job: Job) -> tuple[ClusterFacts, tuple[Body
     """The cluster, and the manifests that allow what is missing. Raises ``ClusterError``."""
     with ThreadPoolExecutor(thread_name_prefix="doctor") as pool:
         identity = pool.submit(_tried, lambda: identify(connection))
-        us = pool.submit(_or_none, lambda: access.ourselves(connection))
-        holder = pool.submit(_or_none, lambda: lease.look(connection))
-        has_namespace = pool.submit(_or_none, lambda: _namespace(connection))
+        us = pool.submit(or_none, lambda: access.ourselves(connection))
+        holder = pool.submit(or_none, lambda: lease.look(connection))
+        has_namespace = pool.submit(or_none, lambda: _namespace(connection))
         discovery = discover(connection)
         needs = needs_of(job, discovery.resources)
-        missing = pool.submit(_or_none, lambda: access.missing(connection, needs))
-        hooks = spaces = None
+        missing = pool.submit(or_none, lambda: access.missing(connection, needs))
+        hooks = terminating = None
         if job in WRITES:
-            hooks = pool.submit(_or_none, lambda: dead_hooks(connection))
-            spaces = pool.submit(_or_none, lambda: list(listed(connection, "/api/v1/namespaces")))
+            hooks = pool.submit(or_none, lambda: dead_hooks(connection))
+            terminating = pool.submit(
+                or_none, lambda: read_terminating(listed(connection, "/api/v1/namespaces"))
+            )
         snapshots = None
         if job in (Job.VOLUMES, Job.VOLUMES_RESTORE):
             snapshots = pool.submit(snapshot_facts, connection, discovery)
@@ -147,24 +149,12 @@ def _cluster(connection: Connection, job: Job) -> tuple[ClusterFacts, tuple[Body
         holder=holder.result(),
         snapshots=snapshots.result() if snapshots else None,
         hooks=hooks.result() if hooks else (),
-        terminating=_terminating(spaces.result()) if spaces else {},
+        terminating=terminating.result() if terminating else {},
     )
     # An account of it shows that it is there, too, to whom it may not be shown.
     is_there = has_namespace.result() or user.startswith(f"system:serviceaccount:{NAMESPACE}:")
     there = (NAMESPACE,) if is_there else ()
     return facts, grants(lacking or (), job, user or "USER", namespaces=there)
-
-
-def _or_none[Found](look: Callable[[], Found]) -> Found | None:
-    """What was looked for; None if the API server does not say."""
-    try:
-        return look()
-    except ApiError:
-        return None
-
-
-def _terminating(namespaces: list[Body] | None) -> dict[str, str] | None:
-    return None if namespaces is None else read_terminating(namespaces)
 
 
 def _namespace(connection: Connection) -> bool:

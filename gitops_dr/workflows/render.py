@@ -20,7 +20,7 @@ from gitops_dr.engine.targeted import targeted
 from gitops_dr.engine.targets import read_target
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.manifests.fieldpath import FieldPath, may_overlap, parse_fieldpath
-from gitops_dr.manifests.path import manifest_path
+from gitops_dr.manifests.path import manifest_path, plural_of
 from gitops_dr.model import SECRET, Body, Difference, FieldChange, Omission, Presence, Ref
 
 
@@ -87,7 +87,7 @@ def _path(ref: Ref, wanted: Recorded) -> str:
     path = wanted.state.entries[ref].path
     if wanted.sources.get(ref, ref) == ref:
         return path
-    return manifest_path(ref, path.split("/")[-2].partition(".")[0])
+    return manifest_path(ref, plural_of(path))
 
 
 def _changed(render: Render) -> Iterator[Rewriting]:

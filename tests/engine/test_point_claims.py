@@ -49,7 +49,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> Any:
         F: live(F),
     }
     monkeypatch.setattr(point_claims, "read_records", lambda tree: records[tree])
-    monkeypatch.setattr(point_claims, "read_tree", lambda *_: "today")
+    monkeypatch.setattr(point_claims, "tree_of_head", lambda *_: "today")
     monkeypatch.setattr(point_claims, "read_pruned_handles", lambda _: {handle_of(point[C])})
     monkeypatch.setattr(point_claims, "_live", lambda _, refs: {ref: there[ref] for ref in refs})
     recorded = SimpleNamespace(

@@ -8,10 +8,11 @@ from fake_api import reply
 from gitops_dr.desired.recovery import COVERAGE, Coverage, write_coverage
 from gitops_dr.engine.opening import Where, open_repo
 from gitops_dr.engine.point import read_point
-from gitops_dr.engine.prepare import plural_of, prepare
+from gitops_dr.engine.prepare import prepare
 from gitops_dr.errors import RepositoryError
 from gitops_dr.events import PhaseEnded
 from gitops_dr.manifests.emit import canonical
+from gitops_dr.manifests.path import plural_of
 from gitops_dr.model import Action, Ref, Resource
 from gitops_dr.planning.selection import EVERYTHING, Intent, Selection
 from gitops_dr.volumes.started_empty import NOTE, with_note

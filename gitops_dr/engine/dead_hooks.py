@@ -1,0 +1,35 @@
+"""Finds the webhooks of a cluster that must answer and cannot. Reads from the cluster."""
+
+from __future__ import annotations
+
+from gitops_dr.checks.facts import Hook
+from gitops_dr.checks.reading import is_served, read_hooks
+from gitops_dr.cluster.connect import Connection
+from gitops_dr.engine.snapshots import listed
+from gitops_dr.model import Ref
+
+_ADMISSION = "admissionregistration.k8s.io"
+
+
+def dead_hooks(connection: Connection) -> tuple[Hook, ...]:
+    """The webhooks that must answer and behind whose Service nothing is ready.
+
+    Raises ``ApiError``.
+    """
+    found = [
+        hook
+        for kind, plural in (
+            ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+            ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+        )
+        for hook in read_hooks(kind, listed(connection, f"/apis/{_ADMISSION}/v1/{plural}"))
+    ]
+    services = {hook.service for hook in found}
+    dead = {service for service in services if _is_dead(connection, service)}
+    return tuple(hook for hook in found if hook.service in dead)
+
+
+def _is_dead(connection: Connection, service: Ref) -> bool:
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{service.namespace}/endpointslices"
+    query = {"labelSelector": f"kubernetes.io/service-name={service.name}"}
+    return not is_served(listed(connection, path, query))
