@@ -16,7 +16,7 @@ from gitops_dr.engine.handover import create_for
 from gitops_dr.engine.importing import revive
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners, without_owners, without_uids
 from gitops_dr.engine.refusals import is_going, perhaps_done, too_early, unserved
-from gitops_dr.engine.replacement import replace_object
+from gitops_dr.engine.replacement import find, replace_object
 from gitops_dr.errors import ManifestError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import SECRET, Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
@@ -192,12 +192,9 @@ def _made_before(
     It was not there when the plan was made, so it is ours if we have written to it, in our name or
     its holder's; what somebody has changed since, the comparison at the end tells.
     """
-    try:
-        live = get(connection, resource, ref.namespace, ref.name)
-    except ApiError as error:
-        if error.status == 404 and not too_early(error):
-            return None
-        raise
+    live = find(connection, ref, resource)
+    if live is None:
+        return None
     metadata = live["metadata"]
     managers = {each.get("manager") for each in metadata.get("managedFields") or ()}
     names = {FIELD_MANAGER} | ({holder.manager} if holder else set())

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.standing_record import Standing, read_standing, write_standing
 from gitops_dr.desired.target import Target
 from gitops_dr.desired.target_file import FILE, TARGETS, read_target
@@ -50,13 +49,11 @@ def activate(opened: Opened, name: str, source_uid: str, point: str) -> Activate
     says all that already, there is no new commit. Raises ``RefusedError`` and ``RepositoryError``.
     """
     repo, settings = opened.repo, opened.settings
-    files = {path: blob for path, blob in _files(opened).items() if path.endswith(f"/{FILE}")}
-    texts = dict(zip(files, (data for _, data in read(repo, files.values())), strict=True))
     here = source_settings(opened).context
     changes: dict[str, bytes] = {}
     at_rest: dict[str, str] = {}
     left: list[str] = []
-    for path, data in texts.items():
+    for path, data in _files(opened).items():
         of = path.split("/")[1]
         if of == name:
             changes[path] = _saying(data, path, active=True)
@@ -103,13 +100,12 @@ def refuse_failed_over(opened: Opened) -> None:
         )
 
 
-def refuse_older_checkout(opened: Opened, connection: Connection, target: Target) -> None:
+def refuse_older_checkout(opened: Opened, standing: Standing | None, target: Target) -> None:
     """Raise ``RefusedError`` if the cluster knows of a failover that HEAD does not.
 
     Such a checkout would put a target to rest that everything runs at, or start one that was failed
-    over from. Raises ``ApiError`` if the cluster cannot be asked.
+    over from. ``standing``: what the cluster knows of the target.
     """
-    standing = read_standing(connection, opened.settings.name)
     if standing is None or not standing.commit or standing.target != target.name:
         return
     if standing.is_active == target.active:
@@ -142,9 +138,10 @@ def refuse_unsettled(prepared: Prepared) -> None:
                 f"commit active: false in {TARGETS}/{active}/{FILE}",
             )
         return
-    refuse_older_checkout(opened, prepared.connection, target)
-    begun = _unended(prepared)
-    if begun is not None and not begun.filled:
+    standing = read_standing(prepared.connection, opened.settings.name)
+    refuse_older_checkout(opened, standing, target)
+    begun = failover_begun(standing, target)
+    if begun is not None and not (begun.ended or begun.filled):
         raise RefusedError(
             f"target {target.name}: a failover to it did not end, and its claims may hold older "
             "data; nothing was written",
@@ -154,37 +151,41 @@ def refuse_unsettled(prepared: Prepared) -> None:
 
 def settle(prepared: Prepared) -> None:
     """Note that a failover to the target is over: from now on it is brought to later commits."""
-    begun = _unended(prepared) if prepared.target.active else None
-    if begun is not None:
+    connection, target, name = prepared.connection, prepared.target, prepared.opened.settings.name
+    begun = failover_begun(read_standing(connection, name), target) if target.active else None
+    if begun is not None and not begun.ended:
         ended = replace(begun, ended=datetime.now(UTC).isoformat(timespec="seconds"))
-        write_standing(prepared.connection, prepared.opened.settings.name, ended)
+        write_standing(connection, name, ended)
 
 
-def _unended(prepared: Prepared) -> Standing | None:
-    """The failover to the target that has got so far that Git says so, and did not end."""
-    target = prepared.target
-    standing = read_standing(prepared.connection, prepared.opened.settings.name)
+def failover_begun(standing: Standing | None, target: Target) -> Standing | None:
+    """The failover to the target that has got so far that Git says so; it may have ended.
+
+    Before that nothing is done there that another run would have to go on with, and its recovery
+    point may be old by now.
+    """
     if standing is None or standing.target != target.name or not target.active:
         return None
-    if not standing.point or standing.ended or (standing.commit and not standing.is_active):
+    if not standing.point or (standing.commit and not standing.is_active):
         return None
     return standing
 
 
 def _active(opened: Opened) -> str:
     """The target of the cluster that everything runs at, as HEAD says; empty for none."""
-    files = {path: blob for path, blob in _files(opened).items() if path.endswith(f"/{FILE}")}
-    texts = (data for _, data in read(opened.repo, files.values()))
-    for path, data in zip(files, texts, strict=True):
+    for path, data in _files(opened).items():
         target = read_target(data, path.split("/")[1])
         if target.active and target.cluster in ("", opened.settings.name):
             return target.name
     return ""
 
 
-def _files(opened: Opened) -> dict[str, str]:
+def _files(opened: Opened) -> dict[str, bytes]:
+    """The ``target.yaml`` of each target at HEAD, by path."""
     found = blobs(opened.repo, opened.head, TARGETS) if opened.head else {}
-    return {f"{TARGETS}/{path}": blob for path, blob in found.items() if path.count("/") == 1}
+    own = {path: blob for path, blob in found.items() if path.split("/")[1:] == [FILE]}
+    contents = (data for _, data in read(opened.repo, own.values()))
+    return {f"{TARGETS}/{path}": data for path, data in zip(own, contents, strict=True)}
 
 
 def _is(target: Target, uid: str, context: str) -> bool:

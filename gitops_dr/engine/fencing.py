@@ -24,7 +24,7 @@ from gitops_dr.engine.observe import Observation
 from gitops_dr.engine.recorded import Tree
 from gitops_dr.engine.snapshots import listed
 from gitops_dr.errors import ClusterError, RefusedError
-from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, Waiting, silent
+from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, Waiting, phase, silent
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.parse import parse
 from gitops_dr.model import Body, Ref, Resource
@@ -135,20 +135,18 @@ def give_back(connection: Connection, fence: Fence, *, emit: Emit = silent) -> l
     The fence is lifted if all of it could. Raises ``ClusterError``.
     """
     resources = {kind: found[0] for kind, found in discover(connection).versions().items()}
-    started = time.monotonic()
-    emit(PhaseStarted("give back", len(fence.before)))
     problems = []
-    for ref, was in sorted(fence.before.items()):
-        resource: Resource | None = resources.get(ref.group_kind)
-        try:
-            if resource is not None:
-                merge(connection, resource, given_back(ref, was))
-        except ApiError as error:
-            if error.status != 404:
-                problems.append(f"{ref}: {error.message}")
-    if not problems:
-        lift_fence(connection)
-    emit(PhaseEnded("give back", time.monotonic() - started, len(fence.before)))
+    with phase("give back", emit, len(fence.before)):
+        for ref, was in sorted(fence.before.items()):
+            resource: Resource | None = resources.get(ref.group_kind)
+            try:
+                if resource is not None:
+                    merge(connection, resource, given_back(ref, was))
+            except ApiError as error:
+                if error.status != 404:
+                    problems.append(f"{ref}: {error.message}")
+        if not problems:
+            lift_fence(connection)
     return problems
 
 

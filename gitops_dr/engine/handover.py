@@ -132,8 +132,7 @@ def hand_over_all(
         metadata = body["metadata"]
         ref = Ref(*resource.group_kind, metadata.get("namespace", ""), metadata["name"])
         holder = holders.get(ref)
-        entries = metadata.get("managedFields")
-        if holder is None or handed_over(entries, holder, ours=FIELD_MANAGER) is None:
+        if holder is None:
             return None
         try:
             hand_over(connection, ref, resource, holder, body)

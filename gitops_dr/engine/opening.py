@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gitops_dr.cluster.connect import Connection, connect
 from gitops_dr.config import FILE, ClusterSettings, Setting, cluster_settings
+from gitops_dr.desired.target import Target
 from gitops_dr.desired.target_file import FILE as TARGET_FILE
 from gitops_dr.desired.target_file import TARGETS, check_target_name
 from gitops_dr.desired.target_file import read_target as read_file_of_target
@@ -84,11 +85,20 @@ def _of_target(repo: Repository, commit: str | None, name: str | None) -> Settin
     """The cluster that a target says it is one of; None if it does not, or is not there."""
     if name is None or commit is None:
         return None
+    target = target_as_written(repo, commit, name)
+    if target is None or not target.cluster:
+        return None
+    return Setting(target.cluster, f"{TARGETS}/{name}/{TARGET_FILE}")
+
+
+def target_as_written(repo: Repository, commit: str, name: str) -> Target | None:
+    """What the file of a target says by itself; None if it is not there.
+
+    Raises ``UsageError`` for a name that none can have, and if the file does not fit.
+    """
     check_target_name(name)
-    place = f"{TARGETS}/{name}/{TARGET_FILE}"
-    data = read_file(repo, commit, place)
-    cluster = read_file_of_target(data, name).cluster if data is not None else ""
-    return Setting(cluster, place) if cluster else None
+    data = read_file(repo, commit, f"{TARGETS}/{name}/{TARGET_FILE}")
+    return read_file_of_target(data, name) if data is not None else None
 
 
 def source_settings(opened: Opened) -> ClusterSettings:

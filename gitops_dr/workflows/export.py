@@ -5,7 +5,6 @@ Opens both and makes the recovery point (``engine/exporting.py``); then push, if
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from gitops_dr.engine.activating import refuse_failed_over
@@ -15,7 +14,7 @@ from gitops_dr.engine.fencing import refuse_fenced
 from gitops_dr.engine.holding import holding
 from gitops_dr.engine.lost_points import log_point
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
-from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
+from gitops_dr.events import Emit, phase, silent
 from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
@@ -80,9 +79,7 @@ def export(
 
 
 def _pushed(opened: Opened, exported: Exported, remote: str | None, emit: Emit) -> Exported:
-    started = time.monotonic()
-    emit(PhaseStarted("push"))
-    found = push_branch(opened.repo, opened.trust, remote=remote)
-    emit(PhaseEnded("push", time.monotonic() - started))
+    with phase("push", emit):
+        found = push_branch(opened.repo, opened.trust, remote=remote)
     # On top of what others have pushed it is another commit.
     return replace(exported, commit=found.commit, pushed=found)

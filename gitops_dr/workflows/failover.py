@@ -17,10 +17,9 @@ from datetime import UTC, datetime
 from gitops_dr.cluster.fence_record import lift_fence, moment_of, read_fence
 from gitops_dr.cluster.standing_record import Standing, read_standing, write_standing
 from gitops_dr.desired.fence import Found, Stoppable
-from gitops_dr.desired.target_file import FILE, TARGETS
-from gitops_dr.desired.target_file import read_target as read_file_of_target
 from gitops_dr.engine.activating import (
     activate,
+    failover_begun,
     refuse_older_checkout,
     refuse_unfinished_work,
 )
@@ -29,7 +28,7 @@ from gitops_dr.engine.fencing import Fencing, give_back
 from gitops_dr.engine.handover import hand_over_all
 from gitops_dr.engine.holding import holding
 from gitops_dr.engine.last_point import make_last_point, newest_export
-from gitops_dr.engine.opening import Opened, Where, open_repo
+from gitops_dr.engine.opening import Opened, Where, open_repo, target_as_written
 from gitops_dr.engine.point import read_point
 from gitops_dr.engine.point_claims import (
     PointClaims,
@@ -49,7 +48,6 @@ from gitops_dr.repository.checkout import finish_interrupted_checkout
 from gitops_dr.repository.history import resolve
 from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
-from gitops_dr.repository.tree import read_file
 from gitops_dr.results.export import Pushed
 from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
 from gitops_dr.results.rebuild import Rebuilt
@@ -161,8 +159,8 @@ def unfence(
     Raises ``RefusedError`` if it is, or nothing was stopped, and ``ClusterError``.
     """
     opened = open_repo(where, emit, target=target)
-    data = read_file(opened.repo, opened.head or "HEAD", f"{TARGETS}/{target}/{FILE}")
-    if data is not None and read_file_of_target(data, target).active:
+    written = target_as_written(opened.repo, opened.head or "HEAD", target)
+    if written is not None and written.active:
         raise RefusedError(
             f"target {target}: is active, and the source would run besides",
             hint="go back by a failover to a target that is the source: docs/failover.md",
@@ -268,18 +266,13 @@ def _begun_before(where: Where, opened: Opened, wanted: Wanted) -> Standing | No
     Raises ``RefusedError`` if there is nothing to go on with, or from elsewhere.
     """
     name = wanted.target
-    data = read_file(opened.repo, opened.head, f"{TARGETS}/{name}/{FILE}") if opened.head else None
-    if data is None:
+    target = target_as_written(opened.repo, opened.head, name) if opened.head else None
+    if target is None:
         return None  # Whoever reads the target says so.
-    target = read_file_of_target(data, name)
-    connection = open_target(where, opened, target)
-    refuse_older_checkout(opened, connection, target)
-    standing = read_standing(connection, opened.settings.name)
-    # Before Git says that it is active nothing is done there that another run would have to go on
-    # with, and its recovery point may be old by now.
-    if not target.active or standing is None or not standing.point:
-        return None
-    if standing.target != name or (standing.commit and not standing.is_active):
+    noted = read_standing(open_target(where, opened, target), opened.settings.name)
+    refuse_older_checkout(opened, noted, target)
+    standing = failover_begun(noted, target)
+    if standing is None:
         return None
     if standing.ended:
         raise RefusedError(

@@ -134,9 +134,11 @@ def _left_git(
     tree, rewriter = recorded.tree, recorded.rewriter
     try:
         opened.trust.require(commit, "the commit before")
-        then = read_tree(
-            tree.repo, commit, tree.prefix, is_authored=tree.is_authored, sealing=tree.sealing
-        )
+        then = tree
+        if commit != tree.commit:
+            then = read_tree(
+                tree.repo, commit, tree.prefix, is_authored=tree.is_authored, sealing=tree.sealing
+            )
         # Of files that are the same today nothing has left.
         changed = {p: blob for p, blob in then.files.items() if tree.files.get(p) != blob}
         state = read_state(replace(then, files=changed)).state
