@@ -57,7 +57,7 @@ def make_a_secret(connection: Connection) -> None:
     )
 
 
-def seal_password(repository: Path, password: str = FIRST_PASSWORD) -> bytes:
+def seal_password(repository: Path, password: str) -> bytes:
     """The same Secret in a file, as ``sops --encrypt`` would write it for the repository's key."""
     values = {"user": "bookstore", "password": password}
     body = {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hands import OTHER_PASSWORD, PASSWORD, recipient_of, seal_password
+from hands import FIRST_PASSWORD, OTHER_PASSWORD, PASSWORD, recipient_of, seal_password
 from stage import (
     REPO,
     REPOSITORY,
-    git,
     gitops_dr,
     reach,
     say,
@@ -79,12 +78,8 @@ def stand_by(standby: Lab) -> None:
         registry="mirror.example.net/",
     )
     print(text.rstrip(), flush=True)
-    write("targets/standby/target.yaml", text.encode())
     write("targets/standby/templates/class.yaml", _CLASSES)
-    place = "/".join(PASSWORD)
-    write(f"targets/standby/secrets/{place}.yaml", seal_password(REPOSITORY, OTHER_PASSWORD))
-    git("add", "--all")
-    git("commit", "-qm", "A standby")
+    _commit("standby", text, OTHER_PASSWORD, "A standby")
     target = ("--target", "standby", *REPO)
     timed("standby made ready", lambda: gitops_dr(here, "sync", "--yes", *target))
     timed("standby in step", lambda: gitops_dr(here, "sync", "--yes", "--quiet", *target))
@@ -94,10 +89,7 @@ def fail_over(primary: Lab, standby: Lab, orders: str) -> None:
     """Everything runs at the standby, with the data of the last recovery point."""
     both, target = reach(primary, standby), ("--target", "standby", *REPO)
     timed("failover", lambda: gitops_dr(both, "failover", "--fenced", "--yes", *target))
-    show_ledger(STANDBY, orders)
-    show_password(reach(standby))
-    if gitops_dr(both, "drift", "--quiet", *target):
-        raise SystemExit("the difference is not empty after a failover")
+    _show(standby, orders, both, target, "a failover")
 
 
 def go_back(primary: Lab, standby: Lab, orders: str) -> None:
@@ -114,11 +106,7 @@ def go_back(primary: Lab, standby: Lab, orders: str) -> None:
         replicas=3,
         registry="registry.example.com/",
     )
-    write("targets/primary/target.yaml", text.encode())
-    place = "/".join(PASSWORD)
-    write(f"targets/primary/secrets/{place}.yaml", seal_password(REPOSITORY))
-    git("add", "--all")
-    git("commit", "-qm", "The way back")
+    _commit("primary", text, FIRST_PASSWORD, "The way back")
     site = ("--cluster", "standby", *REPO)
     opener = f"bookstore={recipient_of(REPOSITORY)}"
     gitops_dr(both, "secrets", "init", "--recipient", opener, "--quiet", *site)
@@ -126,10 +114,23 @@ def go_back(primary: Lab, standby: Lab, orders: str) -> None:
     target = ("--target", "primary", *REPO)
     deed = ("failover", "--fence", "--replace-claims", "--yes", *target)
     timed("back again", lambda: gitops_dr(both, *deed))
-    show_ledger(primary.name, orders)
-    show_password(reach(primary))
-    if gitops_dr(both, "drift", "--quiet", *target):
-        raise SystemExit("the difference is not empty after the way back")
+    _show(primary, orders, both, target, "the way back")
+
+
+def _commit(name: str, target: str, password: str, message: str) -> None:
+    """Write a target with a password of its own, and commit all."""
+    write(f"targets/{name}/target.yaml", target.encode())
+    place = "/".join(PASSWORD)
+    sealed = seal_password(REPOSITORY, password)
+    write(f"targets/{name}/secrets/{place}.yaml", sealed, message)
+
+
+def _show(site: Lab, orders: str, kubeconfig: str, target: tuple[str, ...], after: str) -> None:
+    """Show what a site has that has taken over; it must be what Git says of it."""
+    show_ledger(site.name, orders)
+    show_password(reach(site))
+    if gitops_dr(kubeconfig, "drift", "--quiet", *target):
+        raise SystemExit(f"the difference is not empty after {after}")
 
 
 def _uid(lab: Lab) -> str:

@@ -224,10 +224,9 @@ def _section(
 ) -> Iterator[str]:
     yield f"## {title}\n"
     yield f"{about}\n"
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
+    yield from _head(*head)
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield _line(*row)
     if not last:
         yield ""
 
@@ -354,12 +353,10 @@ def _outward(row: Mapping[str, Any]) -> str:
 
 
 def _with_policies(block: re.Match[str]) -> str:
-    head = ("policy", "Secrets", "what becomes of them", "why")
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines = [*_head("policy", "Secrets", "what becomes of them", "why")]
     for row in secret_policy.rows():
         which, deed = _secrets_of(row), _policy(row)
-        cells = (f"`{row.id}`", which, deed, _cell(row.because, row.link))
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(_line(f"`{row.id}`", which, deed, _cell(row.because, row.link)))
     return "\n".join([block[1].rstrip("\n"), *lines, block[2]])
 
 

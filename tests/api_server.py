@@ -43,6 +43,11 @@ class ApiServer:
         query |= {"dryRun": "All"} if dry_run else {}
         return self.connection.json("POST", path, query=query, body=orjson.dumps(body))
 
+    def define(self, crd: Any) -> None:
+        """Create a CustomResourceDefinition, and wait until it is established."""
+        self.create(crd)
+        self.until(crd, _is_established)
+
     def listed(self, body: Any) -> Any:
         """The object as the LIST of its collection has it, which is what an export reads."""
         resource = self.resource(body)
@@ -105,3 +110,8 @@ class ApiServer:
     def _path(self, body: Any) -> str:
         metadata = body["metadata"]
         return object_path(self.resource(body), metadata.get("namespace", ""), metadata["name"])
+
+
+def _is_established(body: Any) -> bool:
+    conditions = body.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

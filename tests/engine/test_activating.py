@@ -169,7 +169,6 @@ CHECKOUTS = [
 @pytest.mark.parametrize(("knows", "by", "says", "refused"), CHECKOUTS)
 def test_an_older_checkout_is_refused(
     repo: Path,
-    monkeypatch: pytest.MonkeyPatch,
     knows: str | None,
     by: str | None,
     says: bool,
@@ -178,17 +177,15 @@ def test_an_older_checkout_is_refused(
     known = git(repo, "rev-parse", "HEAD~1").strip()
     commit = {"later": "f" * 40, "before": known}.get(by or "", "")
     standing = None if knows is None else Standing("standby", commit=commit, active=knows)
-    monkeypatch.setattr(activating, "read_standing", lambda *_: standing)
     target = Target("standby", strategy=Strategy.WARM, active=says)
-    connection: Any = None
     if not refused:
-        refuse_older_checkout(opened(repo), connection, target)
+        refuse_older_checkout(opened(repo), standing, target)
         return
     with pytest.raises(RefusedError) as caught:
-        refuse_older_checkout(opened(repo), connection, target)
+        refuse_older_checkout(opened(repo), standing, target)
     assert "git pull" in caught.value.hint
     # Of another target of the cluster it says nothing.
-    refuse_older_checkout(opened(repo), connection, Target("cold", active=says))
+    refuse_older_checkout(opened(repo), standing, Target("cold", active=says))
 
 
 BEGUN = Standing("standby", point="p", begun="2026-11-26T10:00:00+00:00")

@@ -62,8 +62,7 @@ def rebuilt(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with labs.running("large") as lab:
         reach = labs.service_account_kubeconfig(lab)
         api = ApiServer(connect(lab.kubeconfig, lab.name))
-        api.create(DEFINITION)
-        api.until(DEFINITION, _is_established)
+        api.define(DEFINITION)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "large"}}
         api.create(namespace)
         for body in LARGE.values():
@@ -75,11 +74,6 @@ def rebuilt(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             said = gitops_dr(*command, "--repo", str(repo), kubeconfig=reach)
             assert said.code == 0, said.out + said.err
         yield api
-
-
-def _is_established(body: Any) -> bool:
-    conditions = body.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
 @pytest.mark.parametrize("name", LARGE)

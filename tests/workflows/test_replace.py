@@ -156,14 +156,7 @@ def place(lab_home: Path, tmp_path_factory: pytest.TempPathFactory):
     with labs.running("replace") as lab:
         made = Place(repo, lab)
         made.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
-        made.api.create(CRD)
-        made.api.until(
-            CRD,
-            lambda live: any(
-                c["type"] == "Established" and c["status"] == "True"
-                for c in live.get("status", {}).get("conditions", ())
-            ),
-        )
+        made.api.define(CRD)
         for each in OBJECTS:
             made.api.create(each)
         owner = made.api.listed(OBJECTS[1])["metadata"]
