@@ -16,53 +16,32 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from gitops_dr.cluster.apply import get
 from gitops_dr.cluster.connect import CONNECTIONS, ApiError, Connection
 from gitops_dr.desired.managers import Holder
-from gitops_dr.engine.act import Act, act
+from gitops_dr.engine.act import Act
 from gitops_dr.engine.aims import Aim, whole
+from gitops_dr.engine.attempts import Attempted, Attempts
 from gitops_dr.engine.awaiting import Awaiting
 from gitops_dr.engine.claims import with_words
-from gitops_dr.engine.owners import relink
-from gitops_dr.engine.refusals import too_early
+from gitops_dr.engine.retries import Retries, patience
 from gitops_dr.engine.staging import Stages
 from gitops_dr.engine.unready import with_causes
 from gitops_dr.engine.watchers import Seen, look, start_watchers
-from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
+from gitops_dr.events import Advanced, Emit, StepEnded, Waiting, phase, silent
 from gitops_dr.model import Action, Body, Outcome, Plan, Ref, Resource, Result, Step
-from gitops_dr.readiness import Readiness, awaited, readiness
+from gitops_dr.readiness import awaited
 
 LoadBodies = Callable[[Iterable[Ref]], Iterator[tuple[Ref, Body]]]
 
 _BATCH = 64
 """Steps whose bodies are read from Git in one go."""
 
-_PATIENCE = 60.0
-"""Seconds for which a step that comes too early is tried again."""
-
-_LAST_LOOKS = 2
-"""Attempts after that for one that was perhaps made: a single request without an answer takes as
-long as all patience."""
-
-_FIRST_RETRY = 0.1
-_LAST_RETRY = 2.0
-"""Seconds between two attempts: doubled from the first to the last."""
-
 _LOOK_EVERY = 0.25
 """Seconds between two looks for what is late; there may be thousands."""
-
 
 _NO_POD_WITHOUT = frozenset({("", "PersistentVolumeClaim")})
 """Without these a pod stays Pending, however long one waits.
 https://kubernetes.io/docs/concepts/storage/persistent-volumes/#claims-as-volumes"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Acted:
-    step: Step
-    act: Act
-    readiness: Readiness | None = None
-    """Of the object as it was stored; None if it was not, or if its kind has none."""
 
 
 @dataclass(slots=True)
@@ -70,9 +49,9 @@ class _Progress:
     """Everything that changes while the plan runs; only the deciding thread changes it."""
 
     awaiting: Awaiting
+    uids: dict[Ref, str]
+    """Those that attempts look up."""
     outcomes: dict[Ref, Outcome] = field(default_factory=dict)
-    uids: dict[Ref, str] = field(default_factory=dict)
-    """UID of everything that is there, whoever made it; empty if its API gives none."""
 
 
 def execute(
@@ -93,72 +72,40 @@ def execute(
     ``load`` reads bodies from Git; ``resources`` says how the target serves each kind;
     ``late_binding`` tells a claim that binds only when its pod exists; ``aim`` what of an object
     that is there is to be changed; ``holders`` in whose name what is missing is made, where it is
-    not ours; ``unawaited`` what nobody works on yet, so that it is done when
-    it is there. An object that is not ready ``timeout`` seconds after it was
-    written is unready; steps that only wait for its readiness then go on. What reports nothing is
-    unobservable; who needs it waits ``awaiting.SILENCE`` seconds.
-    One failed step never stops those that do not need it. Returns the outcomes in the plan's
-    order; skipped steps have none.
+    not ours; ``unawaited`` what nobody works on yet, so that it is done when it is there. An object
+    that is not ready ``timeout`` seconds after it was written is unready; steps that only wait for
+    its readiness then go on. What reports nothing is unobservable; who needs it waits
+    ``awaiting.SILENCE`` seconds. One failed step never stops those that do not need it. Returns the
+    outcomes in the plan's order; skipped steps have none.
     """
-    started = time.monotonic()
     steps = [step for step in plan.steps if step.action is not Action.SKIP]
-    emit(PhaseStarted("execute", len(steps)))
-    run = _Run(
-        connection,
-        steps,
-        load,
-        resources=resources,
-        late_binding=late_binding,
-        aim=aim,
-        holders=holders,
-        unawaited=unawaited,
-        timeout=timeout,
-        emit=emit,
-    )
-    outcomes = run.to_the_end()
-    emit(PhaseEnded("execute", time.monotonic() - started, len(steps)))
-    return outcomes
+    attempts = Attempts(connection, resources, late_binding, aim, holders, unawaited)
+    with phase("execute", emit, len(steps)):
+        return _Run(attempts, steps, load, timeout, emit).to_the_end()
 
 
 class _Run:
     """One execution of a plan."""
 
     def __init__(
-        self,
-        connection: Connection,
-        steps: list[Step],
-        load: LoadBodies,
-        *,
-        resources: Mapping[tuple[str, str], Resource],
-        late_binding: Callable[[Body], bool],
-        aim: Aim,
-        holders: Mapping[Ref, Holder],
-        unawaited: Container[Ref],
-        timeout: float,
-        emit: Emit,
+        self, attempts: Attempts, steps: list[Step], load: LoadBodies, timeout: float, emit: Emit
     ) -> None:
-        self._connection = connection
+        self._attempts = attempts
+        self._connection, self._resources = attempts.connection, attempts.resources
         self._steps = steps
         self._load = load
-        self._resources = resources
-        self._late_binding = late_binding
-        self._aim = aim
-        self._holders = holders
-        self._unawaited = unawaited
         self._timeout = timeout
         self._emit = emit
-        self._inbox: queue.SimpleQueue[_Acted | Seen] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Attempted | Seen] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._progress = _Progress(Awaiting(timeout))
+        self._progress = _Progress(Awaiting(timeout), attempts.uids)
         self._in_plan = {step.ref: step for step in steps}
         self._rank = {step.ref: index for index, step in enumerate(steps)}
         self._open_needs: dict[Ref, set[Ref]] = {}
         self._waited_for_by: dict[Ref, list[Step]] = {}
         self._startable: list[tuple[int, Ref]] = []
         self._later: list[tuple[float, int, Ref]] = []
-        self._attempts: dict[Ref, tuple[int, float]] = {}
-        self._perhaps_done: set[Ref] = set()
-        self._last_looks: dict[Ref, int] = {}
+        self._retries = Retries(timeout)
         self._ownerless: list[Ref] = []
         self._in_flight = 0
         self._looked_for_late_ones = 0.0
@@ -279,84 +226,32 @@ class _Run:
             refs.append(heapq.heappop(self._startable)[1])
         for ref, body in self._load(refs) if refs else ():
             self._in_flight += 1
-            workers.submit(self._work, self._in_plan[ref], body, ref in self._perhaps_done)
+            look_first = self._retries.is_perhaps_done(ref)
+            workers.submit(self._work, self._in_plan[ref], body, look_first)
 
     def _work(self, step: Step, body: Body, look_first: bool) -> None:  # noqa: FBT001
         """Runs in a worker's thread."""
         if self._stop.is_set():
             return
         try:
-            self._inbox.put(self._attempt(step, body, look_first=look_first))
+            self._inbox.put(self._attempts.make(step, body, look_first=look_first))
         except Exception as error:  # noqa: BLE001 - one step that breaks us must not stop the others
             reason = f"{type(error).__name__}: {error}"
             failed = Outcome(step.ref, step.action, Result.FAILED, reason)
-            self._inbox.put(_Acted(step, Act(failed)))
-
-    def _attempt(self, step: Step, body: Body, *, look_first: bool) -> _Acted:
-        resource = replace(self._resources[step.ref.group_kind], version=step.version)
-        result = act(
-            self._connection,
-            step,
-            resource,
-            body,
-            self._find_uid,
-            aim=self._aim,
-            holder=self._holders.get(step.ref),
-            look_first=look_first,
-        )
-        is_awaited = awaited(step.ref.group_kind) and step.ref not in self._unawaited
-        if result.stored is None or not is_awaited:
-            return _Acted(step, result)
-        try:
-            return _Acted(step, result, self._judge(result.stored))
-        except ApiError as error:
-            # The watch sees it too, and asks again.
-            return _Acted(step, result, Readiness(ready=False, reason=error.message))
-
-    def _find_uid(self, ref: Ref) -> str | None:
-        """Runs in a worker's thread; of the progress it only looks one key up."""
-        known = self._progress.uids.get(ref)
-        resource = self._resources.get(ref.group_kind)
-        if known or resource is None or resource.namespaced != bool(ref.namespace):
-            return known
-        try:
-            found = get(self._connection, resource, ref.namespace, ref.name)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            # Not knowing is no reason to leave an owner out: the step is tried again or fails.
-            raise
-        return str(found["metadata"].get("uid", ""))
+            self._inbox.put(Attempted(step, Act(failed)))
 
     def _link_owners_that_came_later(self) -> None:
-        """Claims come before what owns them, and so does one side of a cycle.
-
-        To link twice is to link once, so what passes is tried again without looking.
-        """
-        deadline = time.monotonic() + min(_PATIENCE, self._timeout)
+        """Claims come before what owns them, and so does one side of a cycle."""
+        deadline = time.monotonic() + patience(self._timeout)
         for ref, body in self._load(self._ownerless) if self._ownerless else ():
-            resource = replace(self._resources[ref.group_kind], version=self._in_plan[ref].version)
             try:
-                self._link(ref, resource, body, deadline)
+                self._attempts.link(self._in_plan[ref], body, deadline)
             except ApiError as error:
                 outcome = self._progress.outcomes[ref]
                 reason = f"made, but not linked to its owner: {error.message}"
                 failed = replace(outcome, result=Result.FAILED, reason=reason)
                 self._progress.outcomes[ref] = failed
                 self._emit(StepEnded(failed))
-
-    def _link(self, ref: Ref, resource: Resource, body: Body, deadline: float) -> None:
-        pause = _FIRST_RETRY
-        while True:
-            try:
-                relink(self._connection, ref, resource, body, self._find_uid)
-            except ApiError as error:
-                if not too_early(error) or time.monotonic() > deadline:
-                    raise
-            else:
-                return
-            time.sleep(pause)
-            pause = min(_LAST_RETRY, 2 * pause)
 
     # -- answers -------------------------------------------------------------------------------
 
@@ -370,7 +265,7 @@ class _Run:
             self._say_what_is_awaited()
             return
         while True:
-            if isinstance(message, _Acted):
+            if isinstance(message, Attempted):
                 self._in_flight -= 1
                 self._acted(message)
             else:
@@ -380,24 +275,15 @@ class _Run:
             except queue.Empty:
                 return
 
-    def _acted(self, message: _Acted) -> None:
+    def _acted(self, message: Attempted) -> None:
         step, result, readiness = message.step, message.act, message.readiness
         now = time.monotonic()
-        if result.perhaps_done:
-            self._perhaps_done.add(step.ref)
-        if result.too_early:
-            count, first = self._attempts.get(step.ref, (0, now))
-            if result.unserved and self._progress.awaiting.holds_the_end(now):
-                # An operator that is still to become ready may define the kind itself.
-                first = now
-            looks = self._last_looks.get(step.ref, 0)
-            in_time = now - first < min(_PATIENCE, self._timeout)
-            if in_time or (result.perhaps_done and looks < _LAST_LOOKS):
-                self._attempts[step.ref] = (count + 1, first)
-                self._last_looks[step.ref] = looks + (not in_time)
-                pause = min(_LAST_RETRY, _FIRST_RETRY * 2**count)
-                heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
-                return
+        # An operator that is still to become ready may define the kind itself.
+        may_be_served = result.unserved and self._progress.awaiting.holds_the_end(now)
+        pause = self._retries.pause(step.ref, result, now, may_be_served=may_be_served)
+        if pause is not None:
+            heapq.heappush(self._later, (now + pause, self._rank[step.ref], step.ref))
+            return
         if result.ownerless:
             self._ownerless.append(step.ref)
         if result.stored is not None:
@@ -419,14 +305,10 @@ class _Run:
             self._connection,
             [self._resources[kind] for kind in sorted(kinds & self._resources.keys())],
             self._in_plan.keys(),
-            judge=self._judge,
+            judge=self._attempts.judge,
             tell=self._inbox.put,
             stop=self._stop,
         )
-
-    def _judge(self, body: Body) -> Readiness:
-        late = body.get("kind") == "PersistentVolumeClaim" and self._late_binding(body)
-        return readiness(body, wait_for_consumer=late)
 
     def _give_up_on_the_late(self) -> None:
         now = time.monotonic()
@@ -445,7 +327,7 @@ class _Run:
             self._connection,
             [self._resources[kind] for kind in kinds],
             refs,
-            judge=self._judge,
+            judge=self._attempts.judge,
             tell=self._seen,
         )
 

@@ -12,7 +12,7 @@ import pytest
 
 from gitops_dr.cluster.connect import ApiError
 from gitops_dr.cluster.listing import Page
-from gitops_dr.engine import awaiting, watchers
+from gitops_dr.engine import attempts, awaiting, retries, watchers
 from gitops_dr.engine import execute as executing
 from gitops_dr.engine.act import Act
 from gitops_dr.engine.execute import execute
@@ -128,7 +128,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: Any) -> World:
     made = World()
-    monkeypatch.setattr(executing, "act", made.act)
+    monkeypatch.setattr(attempts, "act", made.act)
     for told in ("with_words", "with_causes"):
         monkeypatch.setattr(executing, told, lambda _connection, outcomes: outcomes)
     monkeypatch.setattr(watchers, "watch", made.watch)
@@ -599,7 +599,7 @@ def test_only_kinds_that_become_ready_are_watched(world):
 
 
 def test_what_came_too_early_is_tried_again(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/a", too_early, too_early, world.make)
     outcomes = run(config_map("a"), config_map("b", need("ConfigMap/shop/a", hard=True)))
     assert {outcome.result for outcome in outcomes.values()} == {Result.DONE}
@@ -607,7 +607,7 @@ def test_what_came_too_early_is_tried_again(world, monkeypatch):
 
 
 def test_what_was_perhaps_made_is_looked_up_from_then_on(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/a", too_early, unknown, too_early, world.make)
     run(config_map("a"))
     assert world.looked == [False, False, True, True]
@@ -619,22 +619,22 @@ def unknown(each: Step, find_uid: Any) -> Act:
 
 def test_what_was_perhaps_made_is_looked_up_though_patience_is_over(world, monkeypatch):
     """The one request that was not answered took all of it."""
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/a", unknown, unknown, world.make)
     assert run(config_map("a"), timeout=0.0)["ConfigMap/shop/a"].result is Result.DONE
 
 
 def test_but_not_for_ever(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/a", unknown)
     assert run(config_map("a"), timeout=0.0)["ConfigMap/shop/a"].result is Result.FAILED
     assert len(world.attempts) == 3
 
 
 def test_the_pauses_grow_and_patience_ends(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.004)
-    monkeypatch.setattr(executing, "_LAST_RETRY", 0.016)
-    monkeypatch.setattr(executing, "_PATIENCE", 0.1)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.004)
+    monkeypatch.setattr(retries, "_LAST_PAUSE", 0.016)
+    monkeypatch.setattr(retries, "PATIENCE", 0.1)
     world.script("ConfigMap/shop/a", too_early)
     outcome = run(config_map("a"))["ConfigMap/shop/a"]
     assert (outcome.result, outcome.reason) == (Result.FAILED, "not yet")
@@ -653,9 +653,9 @@ def unserved(each: Step, find_uid: Any) -> Act:
 def test_a_kind_that_an_operator_may_still_define_is_tried_as_long_as_one_may_come(
     world, monkeypatch
 ):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.01)
-    monkeypatch.setattr(executing, "_LAST_RETRY", 0.01)
-    monkeypatch.setattr(executing, "_PATIENCE", 0.1)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_LAST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "PATIENCE", 0.1)
     world.phases[parse_ref(NS)] = "Pending"
     world.script("ConfigMap/shop/a", unserved)
     world.script("ConfigMap/shop/z", too_early)
@@ -668,13 +668,13 @@ def test_a_kind_that_an_operator_may_still_define_is_tried_as_long_as_one_may_co
 
 
 def test_the_timeout_limits_patience_too(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/a", too_early)
     assert run(config_map("a"), timeout=0.01)["ConfigMap/shop/a"].result is Result.FAILED
 
 
 def test_others_go_on_meanwhile(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     asked = threading.Event()
 
     def until_the_other(each: Step, find_uid: Any) -> Act:
@@ -697,7 +697,7 @@ WEBHOOK = "ValidatingWebhookConfiguration.admissionregistration.k8s.io/w"
 
 
 def test_a_stage_begins_when_everything_before_it_was_tried(world, monkeypatch):
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
     world.script("ConfigMap/shop/late", too_early, world.make)
     world.script("ConfigMap/shop/bad", fails)
     outcomes = run(
@@ -791,7 +791,7 @@ def test_an_owner_of_this_plan_is_known_and_another_is_asked_for(world, monkeypa
             raise ApiError("try again", status=503)
         return {"metadata": {"uid": f"uid of {name}"}}
 
-    monkeypatch.setattr(executing, "get", get)
+    monkeypatch.setattr(attempts, "get", get)
     found: dict[str, Any] = {}
 
     def look(each: Step, find_uid: Any) -> Act:
@@ -830,7 +830,7 @@ def relinked(world, monkeypatch) -> list[tuple[Any, ...]]:
         calls.append((str(ref), resource.version, body, world.tried(), find_uid))
         return True
 
-    monkeypatch.setattr(executing, "relink", relink)
+    monkeypatch.setattr(attempts, "relink", relink)
     return calls
 
 
@@ -856,7 +856,7 @@ def test_an_object_that_is_made_and_cannot_be_linked_has_failed(world, monkeypat
     def refused(*_arguments: Any) -> bool:
         raise ApiError("ownerReferences is forbidden", status=403)
 
-    monkeypatch.setattr(executing, "relink", refused)
+    monkeypatch.setattr(attempts, "relink", refused)
     world.script("ConfigMap/shop/child", without_its_owner)
     world.script("ConfigMap/shop/second", without_its_owner)
     events: list[Any] = []
@@ -880,8 +880,8 @@ def test_a_link_that_fails_for_a_moment_is_tried_again(world, monkeypatch):
             raise answers.popleft()
         return True
 
-    monkeypatch.setattr(executing, "relink", unlucky)
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
+    monkeypatch.setattr(attempts, "relink", unlucky)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
     world.script("ConfigMap/shop/child", without_its_owner)
     assert run(config_map("child"))["ConfigMap/shop/child"].result is Result.DONE
 
@@ -890,9 +890,9 @@ def test_a_link_that_fails_for_ever_is_given_up(world, monkeypatch):
     def unlucky(*_arguments: Any) -> bool:
         raise ApiError("leader changed", status=500)
 
-    monkeypatch.setattr(executing, "relink", unlucky)
-    monkeypatch.setattr(executing, "_FIRST_RETRY", 0.001)
-    monkeypatch.setattr(executing, "_PATIENCE", 0.05)
+    monkeypatch.setattr(attempts, "relink", unlucky)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(retries, "PATIENCE", 0.05)
     world.script("ConfigMap/shop/child", without_its_owner)
     child = run(config_map("child"))["ConfigMap/shop/child"]
     assert child.reason == "made, but not linked to its owner: leader changed"
