@@ -123,7 +123,7 @@ def refuse_fenced(connection: Connection, cluster: str) -> None:
     if fence is not None:
         raise RefusedError(
             f"cluster {cluster}: was stopped for the failover to {fence.target}, and would "
-            " be recorded as if it were to be so",
+            "be recorded as if it were to be so",
             hint=f"export the cluster that runs now; or let this one run again: gitops-dr failover "
             f"--target {fence.target} --unfence",
         )
