@@ -9,9 +9,10 @@ from functools import partial
 
 import orjson
 
-from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.apply import create, get, patch
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
+from gitops_dr.engine.refusals import too_early
 from gitops_dr.engine.snapshots import LOOK_AGAIN
 from gitops_dr.engine.warnings import PerNamespace, newest_warnings
 from gitops_dr.errors import ClusterError
@@ -21,6 +22,7 @@ from gitops_dr.volumes.remedies import remedy
 from gitops_dr.volumes.restore import source_lost
 
 CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+_VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 
 def find_claim(connection: Connection, ref: Ref) -> Body | None:
@@ -151,3 +153,43 @@ def _warnings(connection: Connection, namespace: str, name: str = "") -> dict[st
         about += f",involvedObject.name={name}"
     found = newest_warnings(connection, namespace, about)
     return {claim: message for (_, claim), message in found.items()}
+
+
+def free_released_volume(connection: Connection, ref: Ref, claim: Body) -> str:
+    """Let a claim have its static volume again that a deleted claim of the same name has released.
+
+    The volume stays Released while it names the old claim's UID, and the new claim stays Pending:
+    https://github.com/vmware-tanzu/velero/issues/5141
+    Returns why it could not be done, empty if nothing was wrong: the claim is there all the same.
+    Raises ``ApiError`` only where time may help.
+    """
+    name = (claim.get("spec") or {}).get("volumeName")
+    if ref.group_kind != CLAIMS.group_kind or not name:
+        return ""
+    try:
+        _forget_claim(connection, name, claim)
+    except ApiError as error:
+        if too_early(error):
+            raise
+        # A volume that is not there yet knows no old claim.
+        if error.status != 404:
+            return f"its volume may still be held for a claim that is gone: {error.message}"
+    return ""
+
+
+def _forget_claim(connection: Connection, name: str, claim: Body) -> None:
+    volume = get(connection, _VOLUMES, "", name)
+    held_for = volume.get("spec", {}).get("claimRef") or {}
+    metadata = claim["metadata"]
+    same_claim = (held_for.get("namespace"), held_for.get("name")) == (
+        metadata["namespace"],
+        metadata["name"],
+    )
+    if same_claim and held_for.get("uid") not in (None, metadata["uid"]):
+        operations = [
+            {"op": "test", "path": "/spec/claimRef/uid", "value": held_for["uid"]},
+            {"op": "remove", "path": "/spec/claimRef/uid"},
+        ]
+        if "resourceVersion" in held_for:
+            operations.append({"op": "remove", "path": "/spec/claimRef/resourceVersion"})
+        patch(connection, _VOLUMES, "", name, operations)
