@@ -20,6 +20,7 @@ from unittest.mock import patch
 import yamlrocks
 
 from gitops_dr.checks.needs import Job
+from gitops_dr.checks.of_classes import backends
 from gitops_dr.checks.of_plan import PLAN_ROWS
 from gitops_dr.checks.rows import ROWS
 from gitops_dr.desired.target_file import schema_text
@@ -41,7 +42,8 @@ TARGETS = shipped("desired") / "target.schema.json"
 PROGRAM = "gitops-dr"
 _HELP = re.compile(r"(<!-- help: (?P<command>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _CHECKS = re.compile(
-    r"(<!-- (?P<what>checks of a plan|checks of doctor|versions) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (?P<what>checks of a plan|checks of doctor|versions|backends) -->\n).*?(<!-- end -->)",
+    re.DOTALL,
 )
 _OUTWARD = re.compile(r"(<!-- outward -->\n).*?(<!-- end -->)", re.DOTALL)
 _POLICIES = re.compile(r"(<!-- policies -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -393,6 +395,7 @@ def _with_checks(block: re.Match[str]) -> str:
         "checks of a plan": _checks_of_plan,
         "checks of doctor": _checks_of_doctor,
         "versions": _versions,
+        "backends": _backends,
     }[block["what"]]()
     return "\n".join([block[1].rstrip("\n"), *lines, block[3]])
 
@@ -415,6 +418,12 @@ def _versions() -> Iterator[str]:
     for row in yamlrocks.loads(shipped("desired/versions.yaml").read_bytes()):
         kinds, old = _listed(row["kinds"]), _listed(row["from"])
         yield _line(kinds, old, _code(row["to"]), _cell(row["because"], row["link"]))
+
+
+def _backends() -> Iterator[str]:
+    yield from _head("driver", "parameters", "why")
+    for row in backends():
+        yield _line(_code(row.driver), _listed(row.parameters), _cell(row.because, row.link))
 
 
 def _head(*cells: str) -> Iterator[str]:

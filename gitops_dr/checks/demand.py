@@ -25,6 +25,10 @@ _VOLUME = ("", "PersistentVolume")
 _CONTENT = ("snapshot.storage.k8s.io", "VolumeSnapshotContent")
 DAEMON_SET = ("apps", "DaemonSet")
 _CRON_JOB = ("batch", "CronJob")
+DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+RBAC = "rbac.authorization.k8s.io"
+_ROLES = frozenset({(RBAC, "Role"), (RBAC, "ClusterRole")})
+_BINDINGS = frozenset({(RBAC, "RoleBinding"), (RBAC, "ClusterRoleBinding")})
 _HEADLESS = "None"
 
 
@@ -77,7 +81,18 @@ class Addresses:
     cluster_ips: tuple[str, ...] = ()
     load_balancer: str = ""
     """The address of its load balancer."""
+    external: tuple[str, ...] = ()
+    """Addresses that lead to the nodes by no doing of Kubernetes (``externalIPs``)."""
     type: str = "ClusterIP"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRules:
+    """What a role gives."""
+
+    rules: tuple[Mapping[str, Any], ...] = ()
+    gathers: bool = False
+    """A controller fills it with what other roles give (``aggregationRule``)."""
 
 
 @dataclass(slots=True)
@@ -95,6 +110,11 @@ class Demand:
     """PersistentVolumes of a driver that name a volume which is there already, with its handle."""
     accounts: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
     """ServiceAccounts, with the Secrets that their pods pull images with."""
+    roles: dict[Ref, RoleRules] = field(default_factory=dict)
+    bindings: dict[Ref, Ref] = field(default_factory=dict)
+    """RoleBindings and ClusterRoleBindings, with the role that each gives."""
+    definitions: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
+    """CustomResourceDefinitions, with the names of their versions."""
 
     def look(self, ref: Ref, body: Body) -> None:
         """Take one object into account; one that was looked at before is taken anew."""
@@ -110,12 +130,26 @@ class Demand:
             self.services[ref] = addresses_of(spec)
         elif kind == _ACCOUNT:
             self.accounts[ref] = _secrets(body)
+        elif kind in _ROLES:
+            rules = tuple(rule for rule in _list(body.get("rules")) if isinstance(rule, dict))
+            self.roles[ref] = RoleRules(rules, gathers=bool(body.get("aggregationRule")))
+        elif kind in _BINDINGS:
+            self._bind(ref, _map(body.get("roleRef")))
+        elif kind == DEFINITION:
+            versions = [_map(each).get("name") for each in _list(spec.get("versions"))]
+            self.definitions[ref] = tuple(name for name in versions if isinstance(name, str))
         elif kind == _CONTENT:
             handle = _map(spec.get("source")).get("snapshotHandle")
             if handle and spec.get("deletionPolicy") != "Retain":
                 self.deleting[ref] = str(handle)
         elif kind == _VOLUME and (handle := _map(spec.get("csi")).get("volumeHandle")):
             self.static[ref] = str(handle)
+
+    def _bind(self, ref: Ref, role: Mapping[str, Any]) -> None:
+        kind, name = role.get("kind"), role.get("name")
+        if isinstance(name, str) and (RBAC, kind) in _ROLES:
+            namespace = ref.namespace if kind == "Role" else ""
+            self.bindings[ref] = Ref(RBAC, str(kind), namespace, name)
 
 
 def _pods(ref: Ref, body: Body, spec: Mapping[str, Any]) -> Pods:
@@ -282,6 +316,7 @@ def addresses_of(spec: Mapping[str, Any]) -> Addresses:
             dict.fromkeys(ip for ip in ips if isinstance(ip, str) and ip not in ("", _HEADLESS))
         ),
         load_balancer=str(spec.get("loadBalancerIP") or ""),
+        external=tuple(ip for ip in _list(spec.get("externalIPs")) if isinstance(ip, str)),
         type=str(spec.get("type") or "ClusterIP"),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from gitops_dr.checks.needs import Job, Need
 from gitops_dr.model import Body, Gap, Holder, Ref
@@ -18,6 +19,50 @@ class Problem:
 
     reason: str
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFacts:
+    """How the encrypted files of a cluster stand to the private keys that are here."""
+
+    files: int = 0
+    """How many there are."""
+    closed: tuple[Problem, ...] = ()
+    """Why one does not open, of each set of recipients that files have."""
+    problem: Problem | None = None
+    """Why nobody could look."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointFacts:
+    """The newest recovery point of a cluster."""
+
+    commit: str
+    age: timedelta
+    max_age: timedelta | None = None
+    """How old snapshots may be (``volumes.maxAge``); None: as old as they are."""
+    stale: tuple[Ref, ...] = ()
+    """Claims whose snapshot is older."""
+    without: Mapping[Ref, str] = field(default_factory=dict)
+    """Claims that are to have a snapshot and have none that can be used, each with why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """The cluster that is failed over from."""
+
+    name: str
+    context: str = ""
+    trouble: str = ""
+    """Why it cannot be asked; empty if it answers."""
+    user: str = ""
+    fenced_for: str = ""
+    """The target for which it was stopped; empty if it was not."""
+    cannot_stop: tuple[Need, ...] | None = ()
+    """What to stop it needs that is not allowed; None if it does not say."""
+    cannot_record: tuple[Need, ...] | None = ()
+    """What a last recovery point needs, likewise."""
+    snapshots: SnapshotFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +85,13 @@ class RepositoryFacts:
     recorded_uid: str = ""
     """UID of the cluster that was exported last; empty before the first export."""
     recorded_version: str = ""
+    recipients: tuple[Problem, ...] = ()
+    """What is wrong with the rule of ``.sops.yaml`` that is about this cluster."""
+    other_recipients: tuple[Problem, ...] = ()
+    """What is wrong with its other rules."""
+    secrets: SecretFacts = SecretFacts()
+    point: PointFacts | None = None
+    """None where it does not matter, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +113,19 @@ class SnapshotFacts:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook of the target that must answer (``failurePolicy: Fail``), and has no backend."""
+    """A webhook that must answer (``failurePolicy: Fail``), and may not."""
 
     configuration: Ref
     name: str
-    service: Ref
+    service: Ref | None
+    """Behind which nothing is ready; None: it is asked by URL, and nobody here knows."""
     rules: tuple[Body, ...]
     namespaces: Body = field(default_factory=dict)
     """Its namespaceSelector."""
     selects_objects: bool = False
     """It is about objects with some labels only."""
+    host: str = ""
+    """Host and port of the URL that it is asked by. What else a URL has may be a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +167,10 @@ class Facts:
     repository: RepositoryFacts | None = None
     repository_problem: Problem | None = None
     cluster: ClusterFacts | None = None
+    """The one that the job writes to, or reads."""
     cluster_problem: Problem | None = None
+    target: str = ""
+    """Name of the target that is meant; empty: the source itself."""
+    target_problem: Problem | None = None
+    source: SourceFacts | None = None
+    """None where it does not matter, or nobody knows which it is."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gitops_dr.desired.fence import Stoppable
+from gitops_dr.desired.target_standby import backend_kinds
 from gitops_dr.manifests.parse import parse_documents
 from gitops_dr.model import SECRET, Body, Resource
 from gitops_dr.resources import shipped
@@ -41,6 +43,7 @@ class Job(StrEnum):
     SYNC = "sync"
     REVERT = "revert"
     VOLUMES_RESTORE = "volumes-restore"
+    FAILOVER = "failover"
 
 
 _FILES: Mapping[Job, tuple[str, ...]] = {
@@ -52,10 +55,11 @@ _FILES: Mapping[Job, tuple[str, ...]] = {
     Job.SYNC: ("rebuild",),
     Job.REVERT: ("rebuild",),
     Job.VOLUMES_RESTORE: ("rebuild",),
+    Job.FAILOVER: ("rebuild",),
 }
 """Which files of ``templates/deploy/`` hold a job's roles."""
 
-WRITES = frozenset({Job.REBUILD, Job.SYNC, Job.REVERT, Job.VOLUMES_RESTORE})
+WRITES = frozenset({Job.REBUILD, Job.SYNC, Job.REVERT, Job.VOLUMES_RESTORE, Job.FAILOVER})
 """Jobs that write objects of any kind to the cluster; the others read all that it serves."""
 
 
@@ -88,6 +92,22 @@ def needs_of(job: Job, served: Collection[Resource]) -> tuple[Need, ...]:
             found |= set(_needs_of_role(body, served))
     if job not in WRITES:
         found |= set(_of_every_kind(served))
+    return tuple(sorted(found))
+
+
+def needs_of_fence(asked: Stoppable, served: Collection[Resource]) -> tuple[Need, ...]:
+    """What stopping a cluster needs that serves these resources, sorted: ``desired/fence.py``.
+
+    It reads what writes, changes what is to rest, and notes how that was.
+    """
+    found = {Need("", "configmaps", verb, OWN) for verb in ("get", "create", "patch")}
+    read = {("", "Pod"), ("", "Service"), *backend_kinds()}
+    for resource in served:
+        stops = asked.is_about(resource.group_kind) and {"list", "patch"} <= resource.verbs
+        if stops or resource.group_kind in read:
+            found.add(Need(resource.group, resource.plural, "list"))
+        if stops:
+            found.add(Need(resource.group, resource.plural, "patch"))
     return tuple(sorted(found))
 
 

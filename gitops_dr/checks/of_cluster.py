@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from gitops_dr.checks.facts import SnapshotFacts
 from gitops_dr.checks.findings import Finding, warning
@@ -71,3 +72,12 @@ def unattended(
             found.leader,
             "see whether it runs: without it claims wait for their data for ever",
         )
+
+
+def told(age: timedelta) -> str:
+    """In the two largest units, as ``gitops-dr.yaml`` has it: ``1d12h``."""
+    minutes = int(age.total_seconds()) // 60
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{days}d{hours}h" if hours else f"{days}d"
+    return f"{hours}h{minutes % 60}m" if minutes % 60 or not hours else f"{hours}h"

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from functools import cache
 
-from gitops_dr.checks.facts import Hook
 from gitops_dr.checks.findings import Checked, Finding, PlanRow, blocker, warning
+from gitops_dr.checks.of_admission import ADMISSION_ROWS
+from gitops_dr.checks.of_classes import CLASS_ROWS
 from gitops_dr.checks.of_cluster import another_version, at_work, skew
-from gitops_dr.checks.of_pods import NAMED, POD_ROWS, some
+from gitops_dr.checks.of_kinds import KIND_ROWS
+from gitops_dr.checks.of_pods import POD_ROWS, some
+from gitops_dr.checks.of_rights import RIGHTS_ROWS
 from gitops_dr.checks.of_storage import STORAGE_ROWS
 from gitops_dr.checks.plan_facts import PlanFacts
-from gitops_dr.manifests.selector import selector_labels
 from gitops_dr.model import SECRET, Ref
 
 _NAMESPACE = ("", "Namespace")
@@ -34,36 +35,6 @@ def check_plan(facts: PlanFacts) -> tuple[Checked, ...]:
 def _version(facts: PlanFacts) -> Iterator[Finding]:
     remedy = "see api-versions for what it does not know"
     yield from another_version(facts.seen.server, facts.seen.version, facts.source_version, remedy)
-
-
-def _api_versions(facts: PlanFacts) -> Iterator[Finding]:
-    by_reason: dict[str, list[Ref]] = {}
-    for ref, why in sorted(facts.refused.items()):
-        by_reason.setdefault(why, []).append(ref)
-    for why, refs in by_reason.items():
-        yield warning(
-            some(refs), f"{why}; it is a gap", "upgrade the target, or say what is other in a patch"
-        )
-    by_version: dict[str, list[Ref]] = {}
-    for ref, version in sorted(facts.rewritten.items()):
-        by_version.setdefault(version, []).append(ref)
-    for version, refs in by_version.items():
-        yield warning(
-            some(refs),
-            f"the target does not serve Git's version any more; it is made as {version}",
-            "bring Git up to date: export once it is there",
-        )
-
-
-def _permissions(facts: PlanFacts) -> Iterator[Finding]:
-    missing = facts.seen.missing or ()
-    who = facts.seen.user or "the user of this context"
-    # Who looks at a plan need not be who carries it out, and the API server refuses by itself.
-    for need in missing[:NAMED]:
-        yield warning(who, f"may not {need}", "gitops-dr doctor --for rebuild -o yaml prints roles")
-    if len(missing) > NAMED:
-        more = f"may not do {len(missing) - NAMED} more things that the plan needs"
-        yield warning(who, more, "gitops-dr doctor --for rebuild -o yaml prints roles")
 
 
 def _alone(facts: PlanFacts) -> Iterator[Finding]:
@@ -125,58 +96,6 @@ def _classes(facts: PlanFacts) -> Iterator[Finding]:
         )
 
 
-def _webhooks(facts: PlanFacts) -> Iterator[Finding]:
-    for hook in facts.seen.hooks or ():
-        if any(ref.namespace == hook.service.namespace for ref in facts.demand.pods):
-            continue  # What should answer may be what the plan brings.
-        stopped = _stopped(hook, facts)
-        if not stopped:
-            continue
-        everything = len(stopped) == len(facts.creates) and not hook.selects_objects
-        yield (blocker if everything else warning)(
-            hook.configuration,
-            f"its webhook {hook.name} must answer, and nothing is behind {hook.service}; it would "
-            f"stop {'everything: ' if everything else ''}{some(stopped)}",
-            "bring its backend up, or delete the configuration until it is",
-        )
-
-
-def _stopped(hook: Hook, facts: PlanFacts) -> list[Ref]:
-    """What it would stop, as far as it can be told without bodies: its own selector matches all.
-
-    https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#matching-requests-rules
-    """
-    selector = selector_labels(hook.namespaces)
-
-    @cache
-    def asked(group: str, plural: str, scope: str) -> bool:
-        return any(
-            {"*", "CREATE"} & set(rule.get("operations") or ())
-            and {"*", group} & set(rule.get("apiGroups") or ())
-            and {"*", "*/*", plural} & set(rule.get("resources") or ())
-            and rule.get("scope", "*") in ("*", scope)
-            for rule in hook.rules
-        )
-
-    @cache
-    def selected(namespace: str) -> bool:
-        # One that the plan makes has at least the label that every namespace has.
-        given = facts.seen.namespaces.get(namespace, {})
-        labels = {"kubernetes.io/metadata.name": namespace, **given}
-        return all(one.holds(labels) for one in selector)
-
-    def is_stopped(ref: Ref, plural: str) -> bool:
-        if ref.group == "admissionregistration.k8s.io":
-            return False  # Webhooks are never asked about themselves.
-        if not asked(ref.group, plural, "Namespaced" if ref.namespace else "Cluster"):
-            return False
-        if ref.namespace or ref.group_kind == _NAMESPACE:
-            return selected(ref.namespace or ref.name)
-        return True
-
-    return sorted(ref for ref, plural in facts.creates.items() if is_stopped(ref, plural))
-
-
 def _addresses(facts: PlanFacts) -> Iterator[Finding]:
     ours = {ref: wanted for ref, wanted in facts.demand.services.items() if ref in facts.creates}
     asked: dict[tuple[int, str], Ref] = {}
@@ -197,12 +116,11 @@ def _addresses(facts: PlanFacts) -> Iterator[Finding]:
             elif ranges and not _is_in(ip, ranges):
                 told = ", ".join(facts.seen.ranges)
                 yield _taken(ref, f"address {ip}", f"is in no range of the target ({told})")
-        if wanted.load_balancer and facts.elsewhere:
-            yield _taken(
-                ref,
-                f"load-balancer address {wanted.load_balancer}",
-                "is asked for, and belongs to the source",
-            )
+        pinned = {"load-balancer address": wanted.load_balancer}
+        pinned["external address"] = ", ".join(wanted.external)
+        for what, address in pinned.items():
+            if address and facts.elsewhere:
+                yield _taken(ref, f"{what} {address}", "is asked for, and belongs to the source")
 
 
 def _taken(ref: Ref, what: str, why: str) -> Finding:
@@ -226,21 +144,8 @@ PLAN_ROWS: tuple[PlanRow[PlanFacts], ...] = (
         "https://kubernetes.io/releases/version-skew-policy/",
         _version,
     ),
-    PlanRow(
-        "api-versions",
-        "the target knows every kind, version and field",
-        "What it does not serve cannot come back; what moved is written in the new place.",
-        "https://kubernetes.io/docs/reference/using-api/deprecation-guide/",
-        _api_versions,
-    ),
-    PlanRow(
-        "permissions",
-        "its user may do it",
-        "The API server refuses the rest, object by object.",
-        "https://kubernetes.io/docs/reference/access-authn-authz/authorization/",
-        _permissions,
-        known=lambda facts: facts.seen.missing is not None,
-    ),
+    *KIND_ROWS,
+    *RIGHTS_ROWS,
     PlanRow(
         "alone",
         "nobody else is at work",
@@ -273,16 +178,9 @@ PLAN_ROWS: tuple[PlanRow[PlanFacts], ...] = (
         _classes,
     ),
     *STORAGE_ROWS,
+    *CLASS_ROWS,
     *POD_ROWS,
-    PlanRow(
-        "webhooks",
-        "webhooks of the target answer",
-        "With failurePolicy Fail and nobody behind it, whatever it is about is refused.",
-        "https://kubernetes.io/docs/concepts/cluster-administration/admission-webhooks-good-practices/",
-        _webhooks,
-        blocks="it would stop every object of the plan",
-        known=lambda facts: facts.seen.hooks is not None,
-    ),
+    *ADMISSION_ROWS,
     PlanRow(
         "addresses",
         "ports and addresses that Services ask for are free",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from gitops_dr.checks.demand import CLAIM, DAEMON_SET, SERVICE, Claim, Place, Pods
@@ -220,7 +220,7 @@ def _needed(key: str, refs: list[Ref], facts: PlanFacts) -> Fraction:
     if of_class or resource in ("requests.storage", "persistentvolumeclaims"):
         claims = [
             claim
-            for claim in _claims(refs, facts)
+            for claim in made_claims(refs, facts)
             if not of_class or claim.storage_class == storage_class
         ]
         if resource == "requests.storage":
@@ -254,7 +254,7 @@ def _pods(refs: list[Ref], facts: PlanFacts) -> Iterator[tuple[Ref, Pods]]:
             yield ref, facts.demand.pods[ref]
 
 
-def _claims(refs: list[Ref], facts: PlanFacts) -> Iterator[Claim]:
+def made_claims(refs: Iterable[Ref], facts: PlanFacts) -> Iterator[Claim]:
     """Those of the plan, and those that StatefulSets make which are neither in it nor there."""
     for ref in refs:
         if ref in facts.demand.claims:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gitops_dr.checks.demand import DAEMON_SET, Claim
 from gitops_dr.checks.findings import Finding, PlanRow, blocker, warning
-from gitops_dr.checks.of_cluster import unattended
+from gitops_dr.checks.of_cluster import told, unattended
 from gitops_dr.checks.of_pods import some
 from gitops_dr.checks.plan_facts import PlanFacts, Storage
 from gitops_dr.model import SECRET, Ref
@@ -14,7 +14,7 @@ from gitops_dr.model import SECRET, Ref
 _STATIC = ("kubernetes.io/no-provisioner", "")
 
 
-def _claims(facts: PlanFacts) -> Iterator[tuple[Ref, Claim]]:
+def claims(facts: PlanFacts) -> Iterator[tuple[Ref, Claim]]:
     """The plan's claims that somebody must make a volume for, and those of StatefulSets."""
     for ref, claim in facts.demand.claims.items():
         if ref in facts.creates and not claim.volume:
@@ -29,7 +29,7 @@ def _storage(facts: PlanFacts) -> Iterator[Finding]:
     seen = facts.seen.storage or Storage()
     without: list[Ref] = []
     users: dict[str, list[Ref]] = {}
-    for ref, claim in _claims(facts):
+    for ref, claim in claims(facts):
         if claim.storage_class is None:
             without.append(ref)
         elif claim.storage_class in seen.provisioners:
@@ -91,10 +91,28 @@ def _snapshots(facts: PlanFacts) -> Iterator[Finding]:
     if not found.served and not facts.brings_snapshots:
         yield blocker(
             "snapshot.storage.k8s.io/v1",
-            f"is not served, and {facts.restored} claims are to be filled from snapshots",
+            f"is not served, and {len(facts.restored)} claims are to be filled from snapshots",
             "install the CRDs and the controller of kubernetes-csi/external-snapshotter",
         )
     yield from unattended(found, warning)
+
+
+def _ages(facts: PlanFacts) -> Iterator[Finding]:
+    if facts.max_age is None or facts.asked is None:
+        return
+    oldest = facts.asked - facts.max_age
+    stale = {
+        ref: record
+        for ref, record in facts.restored.items()
+        if record.moment is None or record.moment < oldest
+    }
+    if stale:
+        first = min(stale.values(), key=lambda record: record.created)
+        yield warning(
+            some(sorted(stale)),
+            f"comes back as it was at {first.created}, and volumes.maxAge is {told(facts.max_age)}",
+            "make a newer recovery point, if the source still answers: gitops-dr export --volumes",
+        )
 
 
 def _contents(facts: PlanFacts) -> Iterator[Finding]:
@@ -143,6 +161,13 @@ STORAGE_ROWS: tuple[PlanRow[PlanFacts], ...] = (
         "https://github.com/kubernetes-csi/external-snapshotter#usage",
         _snapshots,
         blocks="claims are to be filled from snapshots, which neither the target nor Git defines",
+    ),
+    PlanRow(
+        "snapshot-age",
+        "snapshots are as new as is said",
+        "What was written since a snapshot is lost.",
+        "https://kubernetes.io/docs/concepts/storage/volume-snapshots/",
+        _ages,
     ),
     PlanRow(
         "snapshot-contents",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from gitops_dr.checks.demand import SERVICE, addresses_of
 from gitops_dr.checks.facts import Hook
-from gitops_dr.checks.plan_facts import Node, Storage
+from gitops_dr.checks.plan_facts import Class, Node, Room, Storage
 from gitops_dr.manifests.quantity import amount
 from gitops_dr.model import Body, Ref
 from gitops_dr.volumes.restore import read_classes
@@ -50,20 +51,33 @@ def read_ports(bodies: Iterable[Body]) -> tuple[dict[tuple[int, str], Ref], dict
 
 
 def read_hooks(kind: str, bodies: Iterable[Body]) -> Iterator[Hook]:
-    """The webhooks that must answer and are asked through a Service."""
+    """The webhooks that must answer, by Service or by URL."""
     for body in bodies:
         for hook in body.get("webhooks") or ():
-            service = (hook.get("clientConfig") or {}).get("service")
-            if hook.get("failurePolicy") == "Fail" and service:
+            client = hook.get("clientConfig") or {}
+            service, url = client.get("service"), client.get("url")
+            if hook.get("failurePolicy") == "Fail" and (service or url):
                 yield Hook(
                     configuration=Ref(_ADMISSION, kind, "", body["metadata"]["name"]),
                     name=str(hook.get("name")),
-                    service=Ref("", "Service", str(service["namespace"]), str(service["name"])),
+                    service=Ref("", "Service", str(service["namespace"]), str(service["name"]))
+                    if service
+                    else None,
                     rules=tuple(hook.get("rules") or ()),
                     namespaces=hook.get("namespaceSelector") or {},
                     selects_objects=any((hook.get("objectSelector") or {}).values())
                     or bool(hook.get("matchConditions")),
+                    host="" if service else _host(str(url)),
                 )
+
+
+def _host(url: str) -> str:
+    try:
+        found = urlsplit(url)
+        port = f":{found.port}" if found.port else ""
+    except ValueError:
+        return ""
+    return f"{found.hostname or ''}{port}"
 
 
 def is_served(slices: Iterable[Body]) -> bool:
@@ -83,11 +97,13 @@ def read_storage(
     drivers: Iterable[Body],
     nodes: Iterable[Body] | None,
     volumes: Iterable[Body] | None,
+    capacities: Iterable[Body] | None = (),
     *,
     coming: Collection[str] = (),
 ) -> Storage:
     """Who makes volumes. ``coming``: the CSIDrivers of the plan."""
-    provisioners, defaults = read_classes(classes)
+    found = list(classes)
+    provisioners, defaults = read_classes(found)
     running: Counter[str] = Counter()
     told_of = 0
     limits: dict[str, int | None] = {}
@@ -105,6 +121,8 @@ def read_storage(
         if (csi := (body.get("spec") or {}).get("csi"))
     )
     return Storage(
+        classes={body["metadata"]["name"]: read_class(body) for body in found},
+        room=_room(capacities or ()),
         provisioners=provisioners,
         default_classes=defaults,
         drivers=frozenset({body["metadata"]["name"] for body in drivers} | set(coming)),
@@ -113,6 +131,50 @@ def read_storage(
         limits={name: limit for name, limit in limits.items() if limit is not None},
         attached=dict(attached),
     )
+
+
+def read_class(body: Body) -> Class:
+    """What a StorageClass or a VolumeSnapshotClass says. What is odd in it says nothing."""
+    parameters = body.get("parameters")
+    terms = body.get("allowedTopologies")
+    return Class(
+        driver=str(body.get("provisioner") or body.get("driver") or ""),
+        parameters={str(key): str(value) for key, value in parameters.items()}
+        if isinstance(parameters, dict)
+        else {},
+        reclaim=str(body.get("reclaimPolicy") or "Delete"),
+        expands=body.get("allowVolumeExpansion") is True,
+        binds_late=body.get("volumeBindingMode") == "WaitForFirstConsumer",
+        topologies=tuple(map(_place, terms)) if isinstance(terms, list) else (),
+    )
+
+
+def _place(term: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    wanted = term.get("matchLabelExpressions") if isinstance(term, dict) else None
+    return tuple(
+        (str(each.get("key")), tuple(map(str, values)))
+        for each in (wanted if isinstance(wanted, list) else ())
+        if isinstance(each, dict) and isinstance(values := each.get("values"), list)
+    )
+
+
+def _room(capacities: Iterable[Body]) -> dict[str, Room]:
+    """How much each StorageClass has left, by what its driver publishes for each segment.
+
+    A segment without a number has no room as yet, or its driver does not know:
+    https://kubernetes.io/docs/concepts/storage/storage-capacity/#api
+    """
+    found: dict[str, Room] = {}
+    for body in capacities:
+        free = amount(body.get("capacity") or "")
+        largest = amount(body.get("maximumVolumeSize") or "")
+        if free is None and largest is None:
+            continue
+        name = str(body.get("storageClassName"))
+        room = found.get(name, Room())
+        together = None if room.together is None or free is None else room.together + free
+        found[name] = Room(max(room.largest, largest or free or room.largest), together)
+    return found
 
 
 def _count(driver: Mapping[str, Any]) -> int | None:

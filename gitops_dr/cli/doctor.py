@@ -22,6 +22,7 @@ class For(StrEnum):
     SYNC = "sync"
     REVERT = "revert"
     VOLUMES_RESTORE = "volumes-restore"
+    FAILOVER = "failover"
 
 
 class DoctorFormat(StrEnum):
@@ -39,6 +40,7 @@ def doctor(
     context: options.Context = None,
     kubeconfig: options.Kubeconfig = None,
     trusted_signers: options.TrustedSigners = None,
+    target: options.Target = None,
     job: Annotated[
         For, typer.Option("--for", help="What is to be done; secrets: export encrypted ones.")
     ] = For.EXPORT,
@@ -50,9 +52,10 @@ def doctor(
 ) -> int:
     """Say what would stop a job, and the remedy; write nothing.
 
-    Looks at git, the repository, the API server, clocks, and asks the cluster what its user may do.
-    What is not allowed is printed as roles that an administrator can apply. Exits 0 if nothing is
-    in the way, also with warnings, and 3 if something is or could not be looked at.
+    Looks at git, the repository, the API server, clocks, and asks the cluster what its user may do;
+    for a failover at the target and at the cluster that it is from. What is not allowed is printed
+    as roles that an administrator can apply. Exits 0 if nothing is in the way, also with warnings,
+    and 3 if something is or could not be looked at.
     """
     from gitops_dr.checks.needs import Job
     from gitops_dr.cli.progress import Progress
@@ -64,6 +67,7 @@ def doctor(
         result = run(
             options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers),
             Job(job.value),
+            target=target,
             emit=progress,
         )
     print(report.FORMATS[output](result))

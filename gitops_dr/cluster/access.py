@@ -6,7 +6,7 @@ The reviews are POSTs that store nothing, and everybody who is authenticated may
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,31 +50,48 @@ def ourselves(connection: Connection) -> Ourselves:
     return Ourselves(str(info.get("username") or ""), ahead)
 
 
-def missing(connection: Connection, needs: Collection[Need]) -> tuple[Need, ...]:
+def missing(
+    connection: Connection,
+    needs: Collection[Need],
+    held: Mapping[str, Collection[Rule]] | None = None,
+) -> tuple[Need, ...]:
     """Those of the needs that are not allowed, in their order.
 
     Two or three questions settle them where RBAC does; what its rules do not tell is asked for one
-    by one, several at once. Raises ``ApiError`` if the API server does not say.
+    by one, several at once. ``held``: the rules of each namespace that they are about, if they were
+    asked for already. Raises ``ApiError`` if the API server does not say.
     """
-    rules = {
-        namespace: _rules(connection, namespace or _NOBODYS)
-        for namespace in {need.namespace for need in needs}
-    }
+    rules = rules_of(connection, {need.namespace for need in needs}) if held is None else held
     open_ones = [need for need in needs if not allows(rules[need.namespace], need)]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="access") as pool:
         answers = list(pool.map(lambda need: _may(connection, need), open_ones))
     return tuple(need for need, may in zip(open_ones, answers, strict=True) if not may)
 
 
-def _rules(connection: Connection, namespace: str) -> Iterable[Rule]:
+def rules_of(connection: Connection, namespaces: Collection[str]) -> dict[str, tuple[Rule, ...]]:
+    """What we may do in each namespace, as rules of RBAC; the empty name is for all namespaces.
+
+    Other authorizers may let us do more. Raises ``ApiError``.
+    """
+    wanted = sorted(namespaces)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="access") as pool:
+        found = pool.map(lambda namespace: _rules(connection, namespace or _NOBODYS), wanted)
+        return dict(zip(wanted, found, strict=True))
+
+
+def _rules(connection: Connection, namespace: str) -> tuple[Rule, ...]:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
         "spec": {"namespace": namespace},
     }
     review = _post(connection, f"{_AUTHORIZATION}/selfsubjectrulesreviews", body)
-    found: list[Rule] = (review.get("status") or {}).get("resourceRules") or []
-    return found
+    status = review.get("status") or {}
+    found: list[Rule] = [
+        *(status.get("resourceRules") or ()),
+        *(status.get("nonResourceRules") or ()),
+    ]
+    return tuple(found)
 
 
 def _may(connection: Connection, need: Need) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from gitops_dr.checks.demand import CLAIM, Demand
 from gitops_dr.checks.facts import SnapshotFacts
 from gitops_dr.checks.findings import Checked
-from gitops_dr.checks.needs import EVERYTHING, Need
 from gitops_dr.checks.of_plan import check_plan
 from gitops_dr.checks.plan_facts import Node, PlanFacts, Seen, Storage
 from gitops_dr.checks.reading import (
@@ -26,10 +26,16 @@ from gitops_dr.cluster import access, lease
 from gitops_dr.cluster.connect import Connection, or_none
 from gitops_dr.cluster.discover import Discovery
 from gitops_dr.desired.recovery import Coverage
-from gitops_dr.engine.dead_hooks import dead_hooks
+from gitops_dr.engine.class_facts import (
+    read_snapshot_classes,
+    source_classes,
+    source_snapshot_classes,
+)
 from gitops_dr.engine.difference import Examined
+from gitops_dr.engine.doubtful_hooks import doubtful_hooks
 from gitops_dr.engine.opening import Opened, Where
-from gitops_dr.engine.preflight import CRD
+from gitops_dr.engine.preflight import CRD, stored_versions
+from gitops_dr.engine.rights import rights
 from gitops_dr.engine.snapshot_facts import snapshot_facts
 from gitops_dr.engine.snapshots import listed
 from gitops_dr.engine.sources import find_source
@@ -43,6 +49,7 @@ _DRIVER = ("storage.k8s.io", "CSIDriver")
 STORAGE_CLASS = ("storage.k8s.io", "StorageClass")
 _SNAPSHOTS = "volumesnapshots.snapshot.storage.k8s.io"
 _AT_ONCE = 8
+_CHANGES = frozenset({Action.CONFIGURE, Action.REPLACE})
 _CLASSES = frozenset(
     {
         ("scheduling.k8s.io", "PriorityClass"),
@@ -77,22 +84,24 @@ def checked(
     *,
     images: Callable[[Demand, Collection[Ref]], Mapping[str, str]] | None = None,
     source: Callable[[], str] | None = None,
+    max_age: timedelta | None = None,
 ) -> tuple[Checked, ...]:
     """Check a plan against its target.
 
     ``images`` asks registries, and says why each image that is lacking cannot be had; ``source``
-    gives where the source still answers, or nothing. Raises nothing of the cluster's: what cannot
-    be looked at is not known.
+    gives where the source still answers, or nothing; ``max_age`` is how old snapshots may be.
+    Raises nothing of the cluster's: what cannot be looked at is not known.
     """
-    creates = {
-        step.ref: plural_of(step.path)
-        for step in planned.plan.steps
-        if step.action is Action.CREATE
-    }
+    steps = planned.plan.steps
+    creates = {s.ref: plural_of(s.path) for s in steps if s.action is Action.CREATE}
+    changes = {s.ref: plural_of(s.path) for s in steps if s.action in _CHANGES}
+    target = examined.recorded.rewriter.target
+    stores = _stores(groundwork.demand, creates)
     coverage = examined.recorded.tree.coverage
     facts = PlanFacts(
         demand=groundwork.demand,
         creates=creates,
+        changes=changes,
         source_version=coverage.version if coverage else "",
         elsewhere=coverage is not None and coverage.uid != planned.goal.target.uid,
         refused=groundwork.refused,
@@ -106,11 +115,22 @@ def checked(
         present=frozenset(
             ref for ref in examined.observation.state.entries if ref.group_kind == CLAIM
         ),
-        restored=len(planned.restored),
+        asked=planned.goal.asked,
+        max_age=max_age,
+        restored={record.ref: record for record in planned.restored},
         brings_snapshots=any(ref.group_kind == CRD and ref.name == _SNAPSHOTS for ref in creates),
+        source_classes=source_classes(examined.recorded) if stores else {},
+        source_snapshot_classes=source_snapshot_classes(examined.recorded)
+        if planned.restored
+        else {},
+        copied=bool(target.mappings.handles),
     )
     seen = _Look(connection, facts, groundwork, planned).seen(images, source)
     return check_plan(replace(facts, seen=seen))
+
+
+def _stores(demand: Demand, creates: Collection[Ref]) -> bool:
+    return any(ref in demand.claims or ref in demand.templates for ref in creates)
 
 
 def source_answers(where: Where, opened: Opened, coverage: Coverage | None) -> str:
@@ -163,11 +183,11 @@ class _Look:
     ) -> Seen:
         """Everything that the plan is about."""
         named = Seen(server=self._server, version=self._version)
-        if not self._creates:
+        if not self._facts.writes:
             return named
         demand = self._demand
         runs = any(ref in demand.pods for ref in self._creates)
-        stores = any(ref in demand.claims or ref in demand.templates for ref in self._creates)
+        stores = _stores(demand, self._creates)
         asks = any(
             ref in demand.services
             and (demand.services[ref].node_ports or demand.services[ref].cluster_ips)
@@ -181,15 +201,20 @@ class _Look:
                 return pool.submit(look) if wanted else None
 
             us = pool.submit(or_none, lambda: access.ourselves(self._connection))
-            missing = pool.submit(or_none, self._missing)
+            allowed = pool.submit(rights, self._connection, self._facts)
+            stored = pool.submit(or_none, self._stored)
             holder = pool.submit(or_none, lambda: lease.look(self._connection))
             spaces = pool.submit(or_none, lambda: self._listed("/api/v1/namespaces"))
             quotas = pool.submit(or_none, lambda: tuple(self._listed("/api/v1/resourcequotas")))
-            hooks = pool.submit(or_none, lambda: dead_hooks(self._connection))
-            nodes = begin(lambda: or_none(self._nodes), wanted=runs)
+            hooks = pool.submit(or_none, lambda: doubtful_hooks(self._connection))
+            nodes = begin(lambda: or_none(self._nodes), wanted=runs or stores)
             ports = begin(lambda: or_none(self._ports), wanted=asks)
             storage = begin(lambda: or_none(self._storage), wanted=stores)
             snapshots = begin(lambda: or_none(self._snapshots), wanted=bool(self._facts.restored))
+            snapshot_classes = begin(
+                lambda: or_none(lambda: read_snapshot_classes(self._connection)),
+                wanted=bool(self._facts.restored and self._facts.source_snapshot_classes),
+            )
             lacking = begin(
                 lambda: images(demand, self._creates) if images else None, wanted=bool(images)
             )
@@ -201,7 +226,9 @@ class _Look:
             named,
             user=who.user if who else "",
             clock_ahead=who.clock_ahead if who else None,
-            missing=missing.result(),
+            missing=allowed.result()[0],
+            rights=allowed.result()[1],
+            stored=stored.result(),
             holder=holder.result(),
             nodes=nodes.result() if nodes else (),
             quotas=quotas.result(),
@@ -216,6 +243,7 @@ class _Look:
             },
             storage=storage.result() if storage else Storage(),
             snapshots=snapshots.result() if snapshots else None,
+            snapshot_classes=snapshot_classes.result() if snapshot_classes else {},
             images=lacking.result() if lacking else None,
             source=answers.result() if answers else "",
         )
@@ -223,16 +251,10 @@ class _Look:
     def _listed(self, path: str) -> list[Body]:
         return list(listed(self._connection, path))
 
-    def _missing(self) -> tuple[Need, ...]:
-        """What of the plan is not allowed: nothing else is asked of who may do everything."""
-        everything = Need(EVERYTHING, EVERYTHING, EVERYTHING)
-        if not access.missing(self._connection, [everything]):
-            return ()
-        needs = {
-            Need(ref.group, plural, "create", ref.namespace)
-            for ref, plural in self._creates.items()
-        }
-        return access.missing(self._connection, sorted(needs))
+    def _stored(self) -> dict[Ref, tuple[str, ...]]:
+        """In which versions objects are stored whose definition the plan changes."""
+        changed = [ref for ref in self._facts.changes if ref in self._demand.definitions]
+        return {ref: stored_versions(self._connection, ref.name) for ref in changed}
 
     def _nodes(self) -> tuple[Node, ...]:
         return read_nodes(self._listed("/api/v1/nodes"))
@@ -245,17 +267,19 @@ class _Look:
 
     def _storage(self) -> Storage:
         group = "/apis/storage.k8s.io/v1"
-        classes = [
-            *self._listed(f"{group}/storageclasses"),
-            *self._groundwork.class_bodies.values(),
-        ]
         coming = {ref.name for ref in self._creates if ref.group_kind == _DRIVER}
+        # What is there counts, as long as the plan does not make it.
+        bodies = self._groundwork.class_bodies
+        made = [body for ref, body in bodies.items() if ref in self._facts.writes]
+        classes = [*self._listed(f"{group}/storageclasses"), *made]
         drivers = self._listed(f"{group}/csidrivers")
         nodes = or_none(lambda: self._listed(f"{group}/csinodes"))
-        volumes = None
+        volumes = capacities = None
         if any(_has_limit(body) for body in nodes or ()):
             volumes = or_none(lambda: self._listed("/api/v1/persistentvolumes"))
-        return read_storage(classes, drivers, nodes, volumes, coming=coming)
+        if any((body.get("spec") or {}).get("storageCapacity") for body in drivers):
+            capacities = or_none(lambda: self._listed(f"{group}/csistoragecapacities"))
+        return read_storage(classes, drivers, nodes, volumes, capacities, coming=coming)
 
     def _snapshots(self) -> SnapshotFacts:
         return snapshot_facts(self._connection, self._groundwork.discovery)

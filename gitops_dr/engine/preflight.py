@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gitops_dr.cluster.connect import Connection
+from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.discover import Discovery
+from gitops_dr.cluster.listing import object_path
 from gitops_dr.cluster.openapi import schemas
 from gitops_dr.manifests.schema import Schemas, unknown_fields
-from gitops_dr.model import ANY, Body, Ref
+from gitops_dr.model import ANY, Body, Ref, Resource
 
 CRD = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _API_SERVICE = ("apiregistration.k8s.io", "APIService")
@@ -61,6 +62,22 @@ class Preflight:
             instead = f"; it serves {other[0].version}" if other else ""
             refused[ref] = f"the target does not serve this kind in version {version}{instead}"
         return refused
+
+
+def stored_versions(connection: Connection, name: str) -> tuple[str, ...]:
+    """In which versions objects of a definition may be stored; none if it is not there.
+
+    Raises ``ApiError``.
+    """
+    group, kind = CRD
+    resource = Resource(group, "v1", kind, "customresourcedefinitions", namespaced=False)
+    try:
+        body = connection.json("GET", object_path(resource, "", name))
+    except ApiError as error:
+        if error.status == 404:
+            return ()
+        raise
+    return tuple(map(str, (body.get("status") or {}).get("storedVersions") or ()))
 
 
 def _kinds_of(crd: Body) -> Iterable[tuple[str, str, str]]:

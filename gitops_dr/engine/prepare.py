@@ -144,6 +144,7 @@ def prepare(
         made.planned,
         made.groundwork,
         images=asked if ask_registries else None,
+        max_age=opened.settings.volumes.max_age,
         # A failover asks about its source by itself.
         source=partial(source_answers, where, opened, tree.coverage)
         if target and not as_active

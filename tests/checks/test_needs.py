@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gitops_dr.checks.needs import WRITES, Job, Need, allows, grants, needs_of
+from gitops_dr.checks.needs import WRITES, Job, Need, allows, grants, needs_of, needs_of_fence
+from gitops_dr.desired.fence import Stoppable
 from gitops_dr.manifests.parse import parse_documents
 from gitops_dr.model import Resource
 from gitops_dr.resources import shipped
@@ -72,6 +73,14 @@ def test_who_writes_anything_needs_everything(job: Job) -> None:
     assert needs_of(job, CLUSTER) == (Need("*", "*", "*"),)
     assert allows(ADMIN, Need("*", "*", "*"))
     assert not allows([{**ADMIN[0], "apiGroups": ["apps"]}], Need("*", "*", "*"))
+
+
+def test_a_fence_reads_what_writes_and_changes_what_is_to_rest() -> None:
+    served_here = (*CLUSTER, served("apps", "StatefulSet", "statefulsets", FULL - {"patch"}))
+    assert {str(need) for need in needs_of_fence(Stoppable(), served_here)} == {
+        *("list pods", "list deployments.apps", "patch deployments.apps"),
+        *(f"{verb} configmaps in gitops-dr" for verb in ("get", "create", "patch")),
+    }
 
 
 def test_what_the_cluster_does_not_serve_is_not_needed() -> None:

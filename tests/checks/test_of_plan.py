@@ -2,117 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from checks.plan_samples import (
+    HOOK,
+    NODE,
+    ONE,
+    SNAPSHOTS,
+    Case,
+    claim,
+    config_map,
+    facts,
+    found,
+    hook,
+    on,
+    quota,
+    required,
+    seen,
+    service,
+    with_requests,
+    workload,
+)
+from checks.rights_cases import CASES as RIGHTS
+from checks.rights_cases import DEFINITION, RBAC
+from checks.storage_cases import CASES as STORAGE
 
 from gitops_dr.checks.demand import Demand
-from gitops_dr.checks.facts import Hook, SnapshotFacts
+from gitops_dr.checks.facts import SnapshotFacts
 from gitops_dr.checks.findings import Severity
 from gitops_dr.checks.needs import Need
 from gitops_dr.checks.of_cluster import MOST_SKEW
 from gitops_dr.checks.of_plan import PLAN_ROWS, check_plan
 from gitops_dr.checks.of_pods import quantity
-from gitops_dr.checks.plan_facts import Node, PlanFacts, Seen, Storage
+from gitops_dr.checks.plan_facts import PlanFacts, Storage
 from gitops_dr.model import Gap, Holder, Ref
-
-PLURALS = {
-    "Deployment": "deployments",
-    "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets",
-    "Service": "services",
-    "ConfigMap": "configmaps",
-    "Namespace": "namespaces",
-    "PersistentVolumeClaim": "persistentvolumeclaims",
-    "PersistentVolume": "persistentvolumes",
-    "VolumeSnapshotContent": "volumesnapshotcontents",
-    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
-}
-SNAPSHOTS = "snapshot.storage.k8s.io"
-HOOK = Ref("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "", "w")
-NODE = Node(
-    "n1",
-    {"zone": "a", "size": "4"},
-    allocatable={"cpu": Fraction(4), "memory": Fraction(8 * 1024**3)},
-)
-
-CALM = Seen(
-    server="target",
-    version="v1.37.2",
-    nodes=(NODE,),
-    storage=Storage(default_classes=("standard",)),
-)
-"""A target in which all is well."""
-
-
-def facts(*objects: tuple[Ref, Mapping[str, Any]], **more: Any) -> PlanFacts:
-    demand = Demand()
-    for ref, body in objects:
-        demand.look(ref, dict(body))
-    creates = {ref: PLURALS[ref.kind] for ref, _ in objects}
-    seen = more.pop("seen", CALM)
-    return PlanFacts(demand, creates, seen=seen, **more)
-
-
-def seen(**parts: Any) -> Seen:
-    return replace(CALM, **parts)
-
-
-def workload(name: str = "web", kind: str = "Deployment", replicas: int = 1, **pod: Any) -> Any:
-    spec: dict[str, Any] = {"replicas": replicas, "template": {"spec": pod}}
-    return Ref("apps", kind, "shop", name), {"spec": spec}
-
-
-def with_requests(number: int, **requests: str) -> Any:
-    container = {"name": "a", "image": "i", "resources": {"requests": requests}}
-    return workload(replicas=number, containers=[container])
-
-
-def service(name: str = "web", **spec: Any) -> Any:
-    return Ref("", "Service", "shop", name), {"spec": spec}
-
-
-def claim(name: str = "data", size: str = "1Gi", **spec: Any) -> Any:
-    spec = {"resources": {"requests": {"storage": size}}, **spec}
-    return Ref("", "PersistentVolumeClaim", "shop", name), {"spec": spec}
-
-
-def config_map(name: str = "a", namespace: str = "shop") -> Any:
-    return Ref("", "ConfigMap", namespace, name), {}
-
-
-def quota(hard: dict[str, str], used: dict[str, str], **spec: Any) -> dict[str, Any]:
-    return {
-        "metadata": {"name": "q", "namespace": "shop"},
-        "spec": {"hard": hard, **spec},
-        "status": {"used": used},
-    }
-
-
-def hook(**parts: Any) -> Hook:
-    rule = {"operations": ["CREATE"], "apiGroups": [""], "resources": ["configmaps"]}
-    return replace(Hook(HOOK, "w.example.com", Ref("", "Service", "x", "s"), (rule,)), **parts)
-
-
-def found(given: PlanFacts) -> dict[str, list[str]]:
-    return {
-        one.id: [f"{f.severity}: {f.about}: {f.reason}" for f in one.findings]
-        for one in check_plan(given)
-        if one.findings
-    }
-
-
-def required(*expressions: Mapping[str, Any]) -> dict[str, Any]:
-    key = "requiredDuringSchedulingIgnoredDuringExecution"
-    return {"nodeAffinity": {key: {"nodeSelectorTerms": [{"matchExpressions": [*expressions]}]}}}
-
-
-def on(key: str, operator: str, *values: str) -> dict[str, Any]:
-    return {"key": key, "operator": operator, "values": list(values)}
-
 
 WEB = Ref("apps", "Deployment", "shop", "web")
 TAINTED = replace(NODE, taints=(("gpu", "yes", "NoSchedule"),))
@@ -126,10 +53,9 @@ RANGE = ("10.96.0.0/16", "fd00::/108")
 CSI = Storage(provisioners={"fast": "d.csi"}, drivers=frozenset({"d.csi"}), nodes={"d.csi": 1})
 OF_HOOK = "w.example.com must answer, and nothing is behind Service/x/s; it would stop "
 
-Case = tuple[PlanFacts, str, PlanFacts]
-"""What is wrong, the line that tells it (with the row's id), and a near miss."""
-
 CASES: dict[str, Callable[[], Case]] = {
+    **RIGHTS,
+    **STORAGE,
     "another version": lambda: (
         facts(config_map(), source_version="v1.36.0"),
         "version|warning: target: runs Kubernetes v1.37.2, which is newer than the source's v1.36",
@@ -244,24 +170,24 @@ CASES: dict[str, Callable[[], Case]] = {
         ),
     ),
     "snapshots that nobody serves": lambda: (
-        facts(claim(), restored=1, seen=seen(snapshots=SnapshotFacts(served=False))),
+        facts(claim(), restored=ONE, seen=seen(snapshots=SnapshotFacts(served=False))),
         "snapshots|blocker: snapshot.storage.k8s.io/v1: is not served",
         facts(
             claim(),
-            restored=1,
+            restored=ONE,
             brings_snapshots=True,
             seen=seen(snapshots=SnapshotFacts(served=False)),
         ),
     ),
     "a snapshot that nobody looks at": lambda: (
-        facts(restored=1, seen=seen(snapshots=SnapshotFacts(served=True, untouched=("a/b",)))),
+        facts(restored=ONE, seen=seen(snapshots=SnapshotFacts(served=True, untouched=("a/b",)))),
         "snapshots|warning: VolumeSnapshot a/b: nobody has looked at it",
-        facts(restored=0, seen=seen(snapshots=SnapshotFacts(served=True, untouched=("a/b",)))),
+        facts(restored={}, seen=seen(snapshots=SnapshotFacts(served=True, untouched=("a/b",)))),
     ),
     "a controller that is gone": lambda: (
-        facts(restored=1, seen=seen(snapshots=SnapshotFacts(served=True, leader="gone"))),
+        facts(restored=ONE, seen=seen(snapshots=SnapshotFacts(served=True, leader="gone"))),
         "snapshots|warning: snapshot controller: gone",
-        facts(restored=1, seen=seen(snapshots=SnapshotFacts(served=True))),
+        facts(restored=ONE, seen=seen(snapshots=SnapshotFacts(served=True))),
     ),
     "a content that deletes": lambda: (
         facts((CONTENT, {"spec": {"source": {"snapshotHandle": "h"}, "deletionPolicy": "Delete"}})),
@@ -473,6 +399,11 @@ CASES: dict[str, Callable[[], Case]] = {
         "addresses|warning: Service/shop/web: its load-balancer address 192.0.2.1 is asked for",
         facts(service(type="LoadBalancer", loadBalancerIP="192.0.2.1")),
     ),
+    "an external address": lambda: (
+        facts(service(externalIPs=["192.0.2.7"]), elsewhere=True),
+        "addresses|warning: Service/shop/web: its external address 192.0.2.7 is asked for, and",
+        facts(service(externalIPs=["192.0.2.7"])),
+    ),
     "a clock": lambda: (
         facts(config_map(), seen=seen(clock_ahead=MOST_SKEW + 7)),
         "clock|warning: target: its clock is 12 s ahead of ours",
@@ -524,12 +455,13 @@ def test_a_row_that_blocks_says_when() -> None:
 def test_what_we_may_not_look_at_is_not_known_and_stops_nothing() -> None:
     blind = seen(
         missing=None, nodes=None, quotas=None, node_ports=None, hooks=None,
-        terminating=None, storage=None,
+        terminating=None, storage=None, rights=None, stored=None, snapshot_classes=None,
     )  # fmt: skip
     checks = check_plan(facts(workload(), service(**PORT), claim(), seen=blind))
     assert {one.id for one in checks if one.findings is None} == {
-        "permissions", "namespaces", "storage", "quotas", "nodes", "capacity", "webhooks",
-        "addresses",
+        "permissions", "escalation", "stored-versions", "namespaces", "storage",
+        "storage-classes", "storage-room", "storage-backends", "quotas", "nodes", "capacity",
+        "webhooks", "webhook-urls", "addresses",
     }  # fmt: skip
     assert not [one for one in checks if one.findings]
 
@@ -596,11 +528,26 @@ def test_odd_bodies_ask_for_nothing_and_break_nothing(odd: Any) -> None:
         ):  # fmt: skip
             demand.look(Ref("apps", kind, "shop", "w"), {"spec": spec})
     for kind in ("Service", "PersistentVolumeClaim", "PersistentVolume", "ServiceAccount"):
-        for spec in (odd, {"ports": odd, "clusterIPs": odd, "resources": odd, "csi": odd}):
+        for spec in (
+            odd,
+            {"ports": odd, "clusterIPs": odd, "externalIPs": odd, "resources": odd, "csi": odd},
+        ):
             demand.look(Ref("", kind, "shop", "w"), {"spec": spec, "imagePullSecrets": odd})
     demand.look(CONTENT, {"spec": {"source": odd}})
-    creates = dict.fromkeys([*demand.pods, *demand.claims, *demand.services], "things")
-    check_plan(PlanFacts(demand, creates, seen=seen(node_ports=PORTS, ranges=RANGE)))
+    for kind in ("Role", "ClusterRole"):
+        for rule in (odd, {"verbs": odd, "resources": ["x"], "apiGroups": odd}):
+            demand.look(Ref(RBAC, kind, "shop", "r"), {"rules": [rule], "aggregationRule": odd})
+        demand.look(Ref(RBAC, kind, "shop", "r"), {"rules": odd})
+        demand.look(Ref(RBAC, f"{kind}Binding", "shop", "b"), {"roleRef": odd})
+        odd_role = {"kind": kind, "name": odd}
+        demand.look(Ref(RBAC, f"{kind}Binding", "shop", "b"), {"roleRef": odd_role})
+    for versions in (odd, [odd], [{"name": odd}]):
+        demand.look(DEFINITION, {"spec": {"versions": versions}})
+    asked = (demand.pods, demand.claims, demand.services, demand.roles, demand.bindings)
+    creates = dict.fromkeys([ref for refs in asked for ref in refs], "things")
+    changes = {DEFINITION: "things"}
+    odd_seen = seen(node_ports=PORTS, ranges=RANGE, stored={DEFINITION: ("v1",)})
+    check_plan(PlanFacts(demand, creates, changes=changes, seen=odd_seen))
 
 
 @pytest.mark.parametrize(

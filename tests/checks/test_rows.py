@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,9 +11,12 @@ from gitops_dr.checks.facts import (
     ClusterFacts,
     Facts,
     Hook,
+    PointFacts,
     Problem,
     RepositoryFacts,
+    SecretFacts,
     SnapshotFacts,
+    SourceFacts,
 )
 from gitops_dr.checks.findings import Severity
 from gitops_dr.checks.needs import Job, Need
@@ -40,7 +44,17 @@ CLUSTER = ClusterFacts(
     missing=(),
     snapshots=SNAPSHOTS,
 )
-GOOD = Facts(job=Job.VOLUMES, git="2.39.5", repository=REPOSITORY, cluster=CLUSTER)
+SOURCE = SourceFacts("prod", "prod", user="bob", snapshots=SNAPSHOTS)
+GOOD = Facts(
+    job=Job.VOLUMES,
+    git="2.39.5",
+    repository=REPOSITORY,
+    cluster=CLUSTER,
+    target="standby",
+    source=SOURCE,
+)
+CLAIM = Ref("", "PersistentVolumeClaim", "shop", "data")
+DAY = timedelta(days=1)
 HOOK = Hook(
     Ref("x", "ValidatingWebhookConfiguration", "", "w"),
     "w.example.com",
@@ -56,6 +70,14 @@ def repository(**changes) -> Facts:
 
 def cluster(**changes) -> Facts:
     return replace(GOOD, cluster=replace(CLUSTER, **changes))
+
+
+def source(**changes) -> Facts:
+    return replace(GOOD, job=Job.FAILOVER, source=replace(SOURCE, **changes))
+
+
+def point(job: Job = Job.REBUILD, age: timedelta = DAY, **changes) -> Facts:
+    return replace(repository(point=PointFacts("a" * 40, age, **changes)), job=job)
 
 
 def found(facts: Facts) -> dict[str, list[tuple[str, str]]]:
@@ -205,6 +227,87 @@ CASES = {
             ),
         ),
     ),
+    "a rule that cannot be followed": (
+        repository(recipients=(Problem(".sops.yaml: creation_rules[0]: no recipient", "repair"),)),
+        ("recipients", Severity.BLOCKER, ".sops.yaml: creation_rules[0]: no recipient"),
+    ),
+    "a rule of others that cannot be followed": (
+        repository(other_recipients=(Problem(".sops.yaml: rule 1: no recipient", "repair"),)),
+        ("recipients", Severity.WARNING, ".sops.yaml: rule 1: no recipient"),
+    ),
+    "a Secret that nobody here opens": (
+        replace(
+            repository(secrets=SecretFacts(3, (Problem("a.yaml: no key of it", "name one"),))),
+            job=Job.FAILOVER,
+        ),
+        ("identities", Severity.BLOCKER, "a.yaml: no key of it"),
+    ),
+    "a key file that is damaged": (
+        replace(
+            repository(secrets=SecretFacts(problem=Problem("keys.txt: no age identity", "x"))),
+            job=Job.SYNC,
+        ),
+        ("identities", Severity.BLOCKER, "keys.txt: no age identity"),
+    ),
+    "an old recovery point": (
+        point(age=timedelta(hours=37, minutes=5), max_age=timedelta(hours=26)),
+        (
+            "recovery-point",
+            Severity.WARNING,
+            "recovery point aaaaaaaaaaaa: is 1d13h old, and volumes.maxAge is 1d2h",
+        ),
+    ),
+    "an old snapshot": (
+        point(max_age=DAY, stale=(CLAIM,)),
+        (
+            "recovery-point",
+            Severity.WARNING,
+            f"{CLAIM}: its snapshot is older than volumes.maxAge (1d)",
+        ),
+    ),
+    "a claim without a snapshot": (
+        point(Job.VOLUMES_RESTORE, without={CLAIM: "none was taken"}),
+        (
+            "recovery-point",
+            Severity.WARNING,
+            f"{CLAIM}: comes back without its data: none was taken",
+        ),
+    ),
+    "another cluster than the target's": (
+        replace(GOOD, job=Job.FAILOVER, target_problem=Problem("target standby: not it", "x")),
+        ("target", Severity.BLOCKER, "target standby: not it"),
+    ),
+    "a source that was stopped for another target": (
+        source(fenced_for="elsewhere"),
+        ("source", Severity.WARNING, "cluster prod: was stopped for a failover to elsewhere"),
+    ),
+    "a source that may not be stopped": (
+        source(cannot_stop=(Need("apps", "deployments", "patch"),)),
+        (
+            "fence",
+            Severity.WARNING,
+            (
+                "bob of context prod: may not patch deployments.apps, and so failover --fence does "
+                "not stop it"
+            ),
+        ),
+    ),
+    "a source that may not be recorded": (
+        source(cannot_record=(Need("", "secrets", "list"),)),
+        (
+            "last-point",
+            Severity.WARNING,
+            "bob of context prod: may not list secrets, and so there is no last recovery point",
+        ),
+    ),
+    "a source that nobody takes snapshots in": (
+        source(snapshots=replace(SNAPSHOTS, untouched=("a/b",))),
+        ("last-point", Severity.WARNING, "VolumeSnapshot a/b: nobody has looked at it"),
+    ),
+    "a source whose snapshots nobody may look at": (
+        source(snapshots=SnapshotFacts(served=True, problem=Problem("snapshots: no", "x"))),
+        ("last-point", Severity.WARNING, "snapshots: no"),
+    ),
     "snapshots cannot be listed": (
         cluster(snapshots=SnapshotFacts(served=True, problem=Problem("volumesnapshots: no"))),
         ("snapshots", Severity.BLOCKER, "volumesnapshots: no"),
@@ -238,6 +341,43 @@ def test_what_we_may_not_look_at_is_not_known() -> None:
     assert {one.id for one in check(facts) if one.findings is None} == {"namespaces", "webhooks"}
 
 
+def test_of_a_source_that_does_not_answer_nothing_more_is_known() -> None:
+    """Exit code 3: what a failover needs of it could not be looked at."""
+    facts = source(trouble="no answer", cannot_stop=None, cannot_record=None)
+    (told,) = found(facts)["source"]
+    assert told[0] is Severity.WARNING
+    assert told[1].startswith("cluster prod: cannot be asked (no answer): nobody stops it")
+    unknown = {one.id for one in check(facts) if one.findings is None}
+    assert unknown == {"fence", "last-point"}
+
+
+def test_a_source_that_was_stopped_for_this_target_is_as_it_should_be() -> None:
+    assert found(source(fenced_for="standby")) == {}
+
+
+def test_a_point_as_old_as_is_said_is_new_enough() -> None:
+    assert found(point(age=DAY, max_age=DAY)) == {}
+    assert found(point(age=DAY)) == {}
+
+
+@pytest.mark.parametrize(
+    ("job", "rows"),
+    [
+        (Job.EXPORT, {"recipients"}),
+        (Job.DRIFT, set()),
+        (Job.REBUILD, {"identities", "recovery-point", "target"}),
+        (Job.VOLUMES_RESTORE, {"recovery-point"}),
+        (
+            Job.FAILOVER,
+            {"identities", "recovery-point", "target", "source", "fence", "last-point"},
+        ),
+    ],
+)
+def test_what_no_job_needs_is_not_looked_at(job: Job, rows: set[str]) -> None:
+    some = {"recipients", "identities", "recovery-point", "target", "source", "fence", "last-point"}
+    assert {one.id for one in check(replace(GOOD, job=job))} & some == rows
+
+
 def test_many_permissions_are_counted() -> None:
     missing = tuple(Need("apps", f"things{n}", "list") for n in range(9))
     told = [text for _, text in found(cluster(missing=missing))["permissions"]]
@@ -250,7 +390,7 @@ def test_what_cannot_be_looked_at_is_not_called_well() -> None:
     unknown = {one.id for one in check(facts) if one.findings is None}
     assert unknown == {
         *("branch", "worktree", "history", "version", "identity", "api-services", "clock"),
-        *("permissions", "alone", "snapshots"),
+        *("permissions", "alone", "snapshots", "recipients"),
     }
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from engine.test_prepare import CONFIG_MAPS, FILES, target, where
 from fake_api import Answer, listed, refusal, reply
+from volumes_samples import RECORD
 
 from gitops_dr.desired.recovery import COVERAGE, Coverage, write_coverage
 from gitops_dr.engine.checking import checked
@@ -103,6 +106,24 @@ def test_endpoints_that_are_ready_make_it_a_backend(save, where, target, endpoin
     target.api.on(HOOKS, reply(listed(HOOK)))
     target.api.on(SLICES, reply(listed({"metadata": {"name": "a"}, "endpoints": endpoints})))
     assert (standing(where)["webhooks"] == []) is calm
+
+
+@pytest.mark.parametrize(("hours", "told"), [(2, 1), (0.5, 0)])
+def test_a_snapshot_may_be_as_old_as_the_settings_say(
+    save, where, target, hours, told, monkeypatch
+):
+    settings = FILES["gitops-dr.yaml"] + "volumes:\n  maxAge: 1h\n"
+    save({**FILES, "gitops-dr.yaml": settings})
+    created = (datetime.now(UTC) - timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def with_volume(connection, examined, planned, groundwork, **settings):
+        restored = (replace(RECORD, created=created),)
+        planned = replace(planned, restored=restored)
+        return checked(connection, examined, planned, groundwork, **settings)
+
+    monkeypatch.setattr("gitops_dr.engine.prepare.checked", with_volume)
+    (one,) = (one for one in prepare(where).planned.checks if one.id == "snapshot-age")
+    assert len(one.findings or ()) == told
 
 
 # -- the source ------------------------------------------------------------------------------------

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from command import git
+from command import commit_all, git
 from fake_api import api, refusal, reply, write_kubeconfig
+from secret_samples import new_key, place
 from small_cluster import new_repo
 
 from gitops_dr.checks.needs import Job
 from gitops_dr.cluster import connect as connecting
 from gitops_dr.engine.opening import Where
+from gitops_dr.errors import UsageError
+from gitops_dr.secrets.sops import seal
 from gitops_dr.workflows.doctor import doctor
 
 __all__ = ["api"]
@@ -153,6 +157,51 @@ def test_a_repository_in_the_middle_of_something(where):
     assert "a merge is under way" in found["branch"][0]
     assert "index.lock" in found["branch"][1]
     assert found["worktree"][0].startswith("gitops-dr.yaml: has changes")
+
+
+def test_who_is_to_open_secrets_must_be_somebody(where):
+    rule = "- path_regex: ^clusters/prod/\n  age: age1nonsense\n"
+    (where.repo / ".sops.yaml").write_text(f"creation_rules:\n{rule}")
+    commit_all(where.repo)
+    (told,) = standing(where, Job.SECRETS)["recipients"]
+    assert told.startswith(".sops.yaml: creation_rules[0]: age1nonsense")
+    assert "recipients" not in standing(where, Job.DRIFT)
+
+
+def test_what_a_rebuild_brings_back_must_open_here(where, tmp_path):
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "db", "namespace": "shop"},
+        "stringData": {"password": "tr0ub4dor"},
+    }
+    key = new_key(tmp_path, "one")
+    file = where.repo / place()
+    file.parent.mkdir(parents=True)
+    file.write_bytes(seal(body, [key.recipient], now=datetime.now(UTC)))
+    commit_all(where.repo)
+    environment = {"HOME": str(tmp_path)}
+    (told,) = standing(replace(where, environment=environment), Job.REBUILD)["identities"]
+    assert told.startswith(place())
+    environment["SOPS_AGE_KEY_FILE"] = str(key.file)
+    assert "identities" not in standing(replace(where, environment=environment), Job.REBUILD)
+
+
+@pytest.mark.parametrize(
+    ("job", "target", "said"),
+    [(Job.FAILOVER, None, "no target is named"), (Job.EXPORT, "standby", "has no target")],
+)
+def test_a_failover_is_to_a_target_and_an_export_is_not(where, job, target, said):
+    with pytest.raises(UsageError, match=said):
+        doctor(where, job, target=target)
+
+
+def test_a_target_that_is_not_there_is_told_and_no_other_cluster_is_looked_at(where, cluster):
+    found = {one.id: one for one in doctor(where, Job.SYNC, target="nowhere").checks}
+    (told,) = found["target"].findings or ()
+    assert "HEAD has no targets/nowhere/target.yaml" in told.reason
+    assert found["permissions"].findings is None
+    assert cluster.requests == []
 
 
 def test_somebody_at_work(where, cluster):

@@ -1,4 +1,8 @@
-"""Finds the webhooks of a cluster that must answer and cannot. Reads from the cluster."""
+"""Finds the webhooks of a cluster that must answer and may not. Reads from the cluster.
+
+None of them is asked: what is asked by URL lies outside, where the API server may reach what we do
+not and the other way round, and what an answer would set off there is not for us to know.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from gitops_dr.model import Ref
 _ADMISSION = "admissionregistration.k8s.io"
 
 
-def dead_hooks(connection: Connection) -> tuple[Hook, ...]:
-    """The webhooks that must answer and behind whose Service nothing is ready.
+def doubtful_hooks(connection: Connection) -> tuple[Hook, ...]:
+    """The webhooks that must answer, with nothing ready behind their Service, or asked by URL.
 
     Raises ``ApiError``.
     """
@@ -24,9 +28,9 @@ def dead_hooks(connection: Connection) -> tuple[Hook, ...]:
         )
         for hook in read_hooks(kind, listed(connection, f"/apis/{_ADMISSION}/v1/{plural}"))
     ]
-    services = {hook.service for hook in found}
+    services = {hook.service for hook in found if hook.service is not None}
     dead = {service for service in services if _is_dead(connection, service)}
-    return tuple(hook for hook in found if hook.service in dead)
+    return tuple(hook for hook in found if hook.service is None or hook.service in dead)
 
 
 def _is_dead(connection: Connection, service: Ref) -> bool:
