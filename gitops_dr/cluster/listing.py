@@ -7,10 +7,11 @@ is taken.
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +36,9 @@ _TAIL_BYTES = 4096
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+PageKey = tuple[Resource, bytes]
+"""What a page is known again by: its resource, and the SHA-256 of its items as they came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -49,6 +53,10 @@ class Page:
     """Not of the revision that was asked for."""
     revision: str = ""
     """The resourceVersion that the server says the page is of."""
+    key: PageKey | None = None
+    """None where it was not asked for, or where the items cannot be told from the rest."""
+    is_known: bool = False
+    """The caller has this very page, so that its items were not decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +67,12 @@ class _Answer:
     page: Page
     """The page without its items."""
 
-    def decoded(self) -> Page:
-        """The page, or the reason why it cannot be read."""
+    def decoded(self, known: Container[PageKey]) -> Page:
+        """The page, or the reason why it cannot be read; without items if it is ``known``."""
         if self.page.error:
             return self.page
+        if self.page.key is not None and self.page.key in known:
+            return replace(self.page, is_known=True)
         try:
             _, items = _parts(self.data, self.page.resource)
         except ApiError as error:
@@ -72,10 +82,14 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """One resource to list; ``metadata_only`` keeps everything but metadata on the server."""
+    """One resource to list; ``metadata_only`` keeps everything but metadata on the server.
+
+    ``keyed``: its pages get their keys.
+    """
 
     resource: Resource
     metadata_only: bool = False
+    keyed: bool = False
 
 
 def collection_path(resource: Resource, namespace: str = "") -> str:
@@ -91,10 +105,15 @@ def object_path(resource: Resource, namespace: str, name: str) -> str:
 
 
 def list_pages(
-    connection: Connection, requests: Sequence[ListRequest], *, revision: str = ""
+    connection: Connection,
+    requests: Sequence[ListRequest],
+    *,
+    revision: str = "",
+    known: Container[PageKey] = (),
 ) -> Iterator[Page]:
     """List every request; pages of different resources interleave.
 
+    ``known``: pages that the caller has, and whose items it does not need.
     ``revision``: the resourceVersion at which all lists are taken; empty for "now". Where a server
     refuses it (410 or an aggregated API that knows no such revision) the list is taken as it is
     and its pages are marked torn. A list that fails yields one page with ``error``.
@@ -137,7 +156,7 @@ def list_pages(
                 running -= 1
             elif isinstance(answer, _Answer):
                 slots.release()
-                yield answer.decoded()
+                yield answer.decoded(known)
             else:
                 raise answer
     finally:
@@ -180,7 +199,8 @@ def _one_list(connection: Connection, request: ListRequest, revision: str) -> It
             torn = torn or is_of != revision
         continuation = metadata.get("continue") or ""
         yielded = True
-        page = Page(resource, [], last=not continuation, torn=torn, revision=is_of)
+        key = _key(data, resource) if request.keyed else None
+        page = Page(resource, [], last=not continuation, torn=torn, revision=is_of, key=key)
         yield _Answer(data, page)
         if not continuation:
             return
@@ -194,6 +214,18 @@ def _metadata(data: bytes, resource: Resource) -> dict[str, Any]:
             metadata: dict[str, Any] = orjson.loads(found[1])
             return metadata
     return _parts(data, resource)[0]
+
+
+def _key(data: bytes, resource: Resource) -> PageKey | None:
+    """What a page is known again by; the metadata of the list is another one each time."""
+    view = memoryview(data)
+    if found := _HEAD.match(data):
+        items = view[found.end() :]
+    elif found := _TAIL.search(data, max(0, len(data) - _TAIL_BYTES)):
+        items = view[: found.start()]
+    else:
+        return None
+    return resource, hashlib.sha256(items).digest()
 
 
 def _parts(data: bytes, resource: Resource) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -6,7 +6,7 @@ namespace; what a cluster has besides is judged in ``drift/contained.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitops_dr.errors import ManifestError, RepositoryError, UsageError
@@ -45,6 +45,18 @@ class Authored:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Answers whether an object is one of some, in whatever namespace; equal for equal ones."""
+
+    known: frozenset[tuple[str, str, str]] = frozenset()
+    """Group, kind and name of each."""
+
+    def __call__(self, ref: Ref) -> bool:
+        """Whether ``ref`` may be one of them."""
+        return (ref.group, ref.kind, ref.name) in self.known
+
+
+@dataclass(frozen=True, slots=True)
 class Rendering:
     """What Helm or Kustomize wrote, before it is known which objects it is about."""
 
@@ -60,14 +72,15 @@ class Rendering:
             for each in self.manifests
         }
 
-    def names(self) -> Callable[[Ref], bool]:
+    def names(self) -> Named:
         """Whether an object may be one of these, wherever they belong."""
-        known = {
-            (each.body["apiVersion"].rpartition("/")[0], each.body["kind"], name)
-            for each in self.manifests
-            for name in [each.body["metadata"]["name"]]
-        }
-        return lambda ref: (ref.group, ref.kind, ref.name) in known
+        return Named(
+            frozenset(
+                (each.body["apiVersion"].rpartition("/")[0], each.body["kind"], name)
+                for each in self.manifests
+                for name in [each.body["metadata"]["name"]]
+            )
+        )
 
 
 NOTHING = Rendering()

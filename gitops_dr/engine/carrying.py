@@ -142,6 +142,7 @@ def _examine_until_generated(
     # Nothing works on what is held.
     held = prepared.examined.recorded.rewriter.held
     deadline = time.monotonic() + timeout
+    after = prepared.examined
     while True:
         after = examine(
             prepared.connection,
@@ -149,6 +150,7 @@ def _examine_until_generated(
             tree,
             target=prepared.target,
             trusted=prepared.trusted,
+            before=after,
             emit=emit,
         )
         observation = after.observation

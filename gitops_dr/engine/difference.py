@@ -19,15 +19,28 @@ from gitops_dr.drift.compare import Comparison, compare, unlike
 from gitops_dr.engine.authored import with_rendered, without_unseen
 from gitops_dr.engine.authors import with_authors
 from gitops_dr.engine.autoscaled import keep_recorded_scale
+from gitops_dr.engine.collecting import uncollected
 from gitops_dr.engine.explain import Explainer
 from gitops_dr.engine.observe import Observation, observe
+from gitops_dr.engine.pages import Pages
 from gitops_dr.engine.recorded import Recorded, Tree, read_state
 from gitops_dr.engine.remembered import read_remembered
 from gitops_dr.engine.serving import with_served_versions
 from gitops_dr.engine.targeted import targeted
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.parse import parse
-from gitops_dr.model import SECRET, Body, Difference, Gap, Identity, Omission, Presence, Ref, State
+from gitops_dr.model import (
+    SECRET,
+    Body,
+    Difference,
+    Gap,
+    Identity,
+    Omission,
+    Presence,
+    Ref,
+    State,
+    in_order,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,8 @@ class Examined:
     """How many objects are the same in both."""
     omissions: tuple[Omission, ...] = ()
     """What the comparison leaves out because a rule says so."""
+    source: Recorded | None = None
+    """What the commit says of the source, before it was rewritten for the target."""
 
     @property
     def idle(self) -> tuple[str, ...]:
@@ -64,6 +79,8 @@ def examine(
     trusted: Collection[str] = (),
     server: bool = False,
     holders: bool = False,
+    again: bool = False,
+    before: Examined | None = None,
     emit: Emit = silent,
 ) -> Examined:
     """Observe the cluster and say how it differs from what the tree wants for the target.
@@ -71,11 +88,15 @@ def examine(
     ``rendering``: manifests that are wanted beside the tree's, or in their place. ``trusted``:
     field managers that are to be marked as such beside Kubernetes' own controllers. ``server``: ask
     the API server, by a dry run, about each object that differs, and not only where nothing else
-    tells whether it does.
+    tells whether it does. ``before``: an earlier comparison with the very same tree; what is the
+    same by then is not worked out a second time. ``again``: this one will be such a ``before``.
     Raises ``ClusterError`` and ``RepositoryError`` as its parts do.
     """
     wanted = replace(rendering, manifests=(*rendering.manifests, *target.manifests))
-    observation = look(connection, identity, tree, rendering=wanted, holders=holders, emit=emit)
+    pages = before.observation.pages if before else Pages() if again else None
+    observation = look(
+        connection, identity, tree, rendering=wanted, holders=holders, pages=pages, emit=emit
+    )
     return held_against(
         connection,
         observation,
@@ -84,6 +105,7 @@ def examine(
         rendering=rendering,
         trusted=trusted,
         server=server,
+        before=before,
         emit=emit,
     )
 
@@ -95,12 +117,13 @@ def look(
     *others: Tree,
     rendering: Rendering = NOTHING,
     holders: bool = False,
+    pages: Pages | None = None,
     emit: Emit = silent,
 ) -> Observation:
     """Observe the cluster as far as must be known to hold it against each of the trees.
 
     Kinds are read in the versions of the first one, which ``rendering`` adds to. ``holders``: tell
-    who applied each object.
+    who applied each object. ``pages``: as for ``observe``.
     """
     coverage = tree.coverage
     known = set(tree.files.items())
@@ -125,10 +148,12 @@ def look(
         keep=rendering.names(),
         remembered=read_remembered(tree.repo, tree.prefix),
         secrets=tree.sealing if tree.sealing.is_wanted else None,
+        pages=pages,
         emit=emit,
     )
 
 
+@uncollected()
 def held_against(
     connection: Connection,
     observation: Observation,
@@ -138,12 +163,18 @@ def held_against(
     rendering: Rendering = NOTHING,
     trusted: Collection[str] = (),
     server: bool = False,
+    before: Examined | None = None,
     emit: Emit = silent,
 ) -> Examined:
-    """Say how what was observed differs from what the tree wants; as :func:`examine` does."""
+    """Say how what was observed differs from what the tree wants; as :func:`examine` does.
+
+    ``before``: an earlier comparison with the very same tree, whose files are not read again.
+    """
     started = time.monotonic()
     emit(PhaseStarted("compare"))
-    recorded = read_state(tree, observation.state)
+    source = _read_before(tree, before) or read_state(tree, observation.state)
+    # What is opened on the way to the target is noted there, and not in what Git says.
+    recorded = replace(source, unopened=dict(source.unopened))
     recorded, hooks = with_rendered(recorded, observation, rendering)
     recorded, not_there = targeted(recorded, target, observation.resources)
     recorded = with_served_versions(connection, recorded, observation.resources)
@@ -163,7 +194,13 @@ def held_against(
     equal = comparison.equal + len(comparison.modified) - modified
     omissions = tuple(sorted({*observation.state.omissions, *hooks, *unseen, *not_there}))
     emit(PhaseEnded("compare", time.monotonic() - started, len(wanted.entries)))
-    return Examined(recorded, wanted, observation, found, equal, omissions)
+    return Examined(recorded, wanted, observation, found, equal, omissions, source)
+
+
+def _read_before(tree: Tree, before: Examined | None) -> Recorded | None:
+    """What was read of the tree before: it says the same whatever the cluster is by now."""
+    source = before.source if before else None
+    return source if source is not None and source.tree is tree else None
 
 
 def _told_apart(comparison: Comparison, recorded: Recorded) -> Comparison:
@@ -209,4 +246,4 @@ def _explained(
     found = chain(unlike(comparison, paths), explainer.modified(comparison, live_body))
     # One by one: a body is let go before the next is loaded.
     named = with_authors(found, observation, live_body, trusted=trusted)
-    return tuple(sorted(named, key=lambda difference: difference.ref))
+    return tuple(sorted(named, key=lambda difference: in_order(difference.ref)))

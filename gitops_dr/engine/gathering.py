@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -88,6 +88,30 @@ class Gathering:
     exposed: dict[Ref, Exposed] = field(default_factory=dict)
     apis: dict[int, str] = field(default_factory=dict)
     """URLs of the API server, by how much each counts."""
+    kept: list[str] = field(default_factory=list)
+    """Fingerprints of what was added to ``bodies``, but for Secrets."""
+
+    def part(self) -> Gathering:
+        """An empty one for some of the objects, which finds what they are held against.
+
+        What is kept of bodies is in both.
+        """
+        facts = RelationFacts(autoscaled=self.facts.autoscaled)
+        return Gathering(bodies=self.bodies, facts=facts)
+
+    def add(self, part: Gathering) -> None:
+        """Take up what a part has gathered, but for bodies, and leave it as it is."""
+        self.facts.owner_of |= part.facts.owner_of
+        for image, digests in part.digests.items():
+            self.digests.setdefault(image, set()).update(digests)
+        for each in fields(self):
+            if each.name in ("facts", "digests", "bodies"):
+                continue
+            mine, theirs = getattr(self, each.name), getattr(part, each.name)
+            if isinstance(mine, list):
+                mine.extend(theirs)
+            else:
+                mine.update(theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +233,7 @@ class Reader:
                 remembered.add(key, fingerprint)
             if fingerprint not in self.known or self.keep(ref):
                 self.into.bodies[fingerprint] = data
+                self.into.kept.append(fingerprint)
                 self._keep_managed(ref, managed)
         path = manifest_path(ref, resource.plural)
         self.into.entries[ref] = Entry(fingerprint, path, resource.version)

@@ -6,18 +6,18 @@ is not among those that the caller knows, so memory follows the differences, not
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import discover
-from gitops_dr.cluster.listing import ListRequest, list_pages
+from gitops_dr.cluster.listing import ListRequest, Page, list_pages
 from gitops_dr.desired.exposing import Exposed
 from gitops_dr.desired.managers import Holder
 from gitops_dr.desired.secret_records import ExternalSecret
+from gitops_dr.engine.collecting import uncollected
+from gitops_dr.engine.contents import Contents
 from gitops_dr.engine.gathering import Fingerprint, Gathering, Reader
 from gitops_dr.engine.kinds import (
     at_storage_version,
@@ -25,6 +25,7 @@ from gitops_dr.engine.kinds import (
     standing,
     unserved,
 )
+from gitops_dr.engine.pages import Pages, Terms
 from gitops_dr.engine.remembered import Remembered
 from gitops_dr.engine.sealing import Sealing
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
@@ -89,21 +90,11 @@ class Observation:
     """By what objects are reached from outside: those of the State, and what owners make."""
     api: str = ""
     """URL of the API server, as the cluster itself says it; empty where it does not."""
+    pages: Pages | None = field(default=None, compare=False, repr=False)
+    """What was made of each page, where that was asked for."""
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Hold the garbage collector back: pages hold no cycles, and it would search them all."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_uncollected()
+@uncollected()
 def observe(
     connection: Connection,
     identity: Identity,
@@ -118,6 +109,7 @@ def observe(
     keep: Callable[[Ref], bool] = lambda _ref: False,
     remembered: Remembered | None = None,
     secrets: Sealing | None = None,
+    pages: Pages | None = None,
     emit: Emit = silent,
 ) -> Observation:
     """Read the whole cluster that ``identity`` names.
@@ -129,7 +121,9 @@ def observe(
     ``keep``: of which objects to keep all that,
     whatever their fingerprints are. ``remembered``: by what objects with known fingerprints are
     known again; what else there is to remember is added. ``secrets``: how Secrets are read; without
-    it only their metadata is, to name them. A kind that cannot be listed is a gap, and
+    it only their metadata is, to name them. ``pages``: those of a look before, or none yet; what
+    was made of them is taken again where the cluster answers the same, and what is made of these is
+    kept. A kind that cannot be listed is a gap, and
     so is a recorded one that is not served although nobody took it away; raises ``ClusterError``
     only if the cluster cannot be reached or identified.
     """
@@ -163,12 +157,17 @@ def observe(
         ListRequest(
             r,
             metadata_only=r.group_kind == SECRET and secrets is None,
+            # Of Secrets nothing is kept that was made of their values.
+            keyed=pages is not None and not exact and r.group_kind != SECRET,
         )
         for r in chosen[len(first) :]
     ]
+    before = (pages or Pages()).under(_terms(reader))
+    now = Pages(before.terms, bodies=gathering.bodies)
     finished = len(first)
-    for page in list_pages(connection, requests, revision=revision):
-        reader.take(page)
+    answers = list_pages(connection, requests, revision=revision, known=before.parts.keys())
+    for page in answers:
+        _take(page, reader, before, now)
         if page.last:
             finished += 1
             emit(Advanced("observe", finished, page.resource.plural))
@@ -216,7 +215,39 @@ def observe(
             if ref in gathering.entries or ref in gathering.held
         },
         api=gathering.apis[min(gathering.apis)] if gathering.apis else "",
+        pages=now if pages is not None else None,
     )
+
+
+def _terms(reader: Reader) -> Terms:
+    return Terms(
+        fingerprint=reader.fingerprint,
+        known=reader.known,
+        namespaced=reader.namespaced,
+        authors=reader.authors,
+        holders=reader.holders,
+        keep=reader.keep,
+        autoscaled=frozenset(reader.into.facts.autoscaled),
+    )
+
+
+def _take(page: Page, reader: Reader, before: Pages, now: Pages) -> None:
+    """Take a page, or what was made of it before; what is made of it is kept for the next time."""
+    whole = reader.into
+    if page.key is None:
+        reader.take(page)
+        return
+    if page.is_known:
+        part = before.parts[page.key]
+        for fingerprint in part.kept:
+            whole.bodies[fingerprint] = before.bodies[fingerprint]
+    else:
+        part = whole.part()
+        replace(reader, into=part).take(page)
+        # They are in the whole, which a part must not keep longer than its own look needs it.
+        part.bodies = Contents()
+    whole.add(part)
+    now.parts[page.key] = part
 
 
 def _kinds(chosen: Iterable[Resource], state: State) -> tuple[Kind, ...]:

@@ -74,6 +74,7 @@ def with_hold(
         examined.recorded.tree,
         target=holding,
         trusted=opened.settings.trusted_managers,
+        before=examined,
         emit=emit,
     )
     return holding, again

@@ -19,6 +19,7 @@ from gitops_dr.desired.target import IDENTITY, Target
 from gitops_dr.desired.target_state import OF_EACH
 from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.checking import STORAGE_CLASS, Groundwork, checked, source_answers
+from gitops_dr.engine.collecting import uncollected
 from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.fixed import find_fixed
 from gitops_dr.engine.images import lacking_images
@@ -38,7 +39,7 @@ from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.path import plural_of
-from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State
+from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State, in_order
 from gitops_dr.planning.admission import background
 from gitops_dr.planning.conflicts import with_conflicts
 from gitops_dr.planning.facts import ObjectFacts, collect
@@ -132,7 +133,10 @@ def prepare(
     identity = identify(connection)
     refuse_another(aimed, tree, identity, emit)
     trusted = opened.settings.trusted_managers
-    examined = examine(connection, identity, tree, target=aimed, trusted=trusted, emit=emit)
+    # Once the plan is carried out, the cluster is looked at again.
+    examined = examine(
+        connection, identity, tree, target=aimed, trusted=trusted, again=True, emit=emit
+    )
     aimed, examined = with_hold(opened, connection, examined, aimed, emit)
     made = prepare_from(opened, connection, examined, intent=intent, target=aimed, emit=emit)
     started = time.monotonic()
@@ -154,6 +158,7 @@ def prepare(
     return replace(made, planned=replace(made.planned, checks=checks))
 
 
+@uncollected()
 def prepare_from(
     opened: Opened,
     connection: Connection,
@@ -361,7 +366,8 @@ def _facts(
     facts: dict[Ref, ObjectFacts] = {}
     labels: dict[Ref, dict[str, str]] = {}
     around = background(refs, recorded.state.entries)
-    for ref, body in recorded.bodies(sorted(refs | named | around | _started_empty(examined))):
+    needed = refs | named | around | _started_empty(examined)
+    for ref, body in recorded.bodies(sorted(needed, key=in_order)):
         facts[ref] = collect(ref, body, plural_of(recorded.state.entries[ref].path))
         labels[ref] = body["metadata"].get("labels") or {}
         if ref in refs:

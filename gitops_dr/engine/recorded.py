@@ -18,7 +18,7 @@ from gitops_dr.desired.versions import Conversion
 from gitops_dr.engine.sealing import SOPS, Sealing
 from gitops_dr.errors import GitOpsDRError, ManifestError, RepositoryError
 from gitops_dr.manifests.emit import canonical
-from gitops_dr.manifests.parse import parse
+from gitops_dr.manifests.parse import parse_again, parse_canonical, parse_carefully
 from gitops_dr.model import SECRET, Body, Entry, Gap, Ref, State
 from gitops_dr.repository.repository import Repository
 from gitops_dr.repository.tree import blobs, read
@@ -42,6 +42,9 @@ class Tree:
     lacks what an API server fills in."""
     sealing: Sealing = field(default_factory=Sealing, compare=False)
     """By what its Secrets are known, and opened."""
+    proved: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Blobs that were read so far and are in canonical form. A blob's bytes never change, so that
+    need not be proved of it again."""
 
     @property
     def manifests(self) -> dict[str, str]:
@@ -54,7 +57,7 @@ class Tree:
 
     def manifest(self, path: str, blob: str) -> Body | None:
         """The manifest in a file, plain if it can be opened; None if it holds something else."""
-        return _manifest(self, path, self.blob(blob))[0]
+        return _manifest(self, path, blob, self.blob(blob))[0]
 
     def images(self) -> dict[str, tuple[str, ...]]:
         """Image to digests, as ``images.yaml`` records them; empty where there is none."""
@@ -116,8 +119,8 @@ class Recorded:
             if ref in self.rendered:
                 yield ref, self._at_target(ref, self.rendered[ref].body)
             else:
-                _, (_, data) = next(files)
-                body, closed = _manifest(self.tree, self.state.entries[ref].path, data)
+                _, (blob, data) = next(files)
+                body, closed = _manifest(self.tree, self.state.entries[ref].path, blob, data)
                 if closed:
                     self.unopened[ref] = closed
                 yield ref, self._at_target(ref, body or {})
@@ -130,12 +133,15 @@ class Recorded:
         return made if conversion is None else conversion.converted(made)
 
 
-def _manifest(tree: Tree, path: str, data: bytes) -> tuple[Body | None, str]:
+def _manifest(tree: Tree, path: str, blob: str, data: bytes) -> tuple[Body | None, str]:
     """The manifest in a file, plain if it can be opened; and the reason if it cannot.
 
     Such a manifest is as it stands in Git, but for what belongs to SOPS.
     """
-    body = _parsed(tree, path, data)
+    return _opened(tree, path, data, _parsed(tree, path, blob, data))
+
+
+def _opened(tree: Tree, path: str, data: bytes, body: Body | None) -> tuple[Body | None, str]:
     if body is None or SOPS not in body:
         return body, ""
     try:
@@ -145,11 +151,16 @@ def _manifest(tree: Tree, path: str, data: bytes) -> tuple[Body | None, str]:
     return {key: value for key, value in body.items() if key != SOPS}, reason
 
 
-def _parsed(tree: Tree, path: str, data: bytes) -> Body | None:
+def _parsed(tree: Tree, path: str, blob: str, data: bytes) -> Body | None:
     """The manifest in a file; None if people keep something else there."""
     where = f"{tree.prefix}/{path}"
     if not tree.is_authored(path):
-        return parse(data, where)
+        if blob in tree.proved:
+            return parse_again(data)
+        if (body := parse_canonical(data)) is None:
+            return parse_carefully(data, where)
+        tree.proved.add(blob)
+        return body
     resources = tree.coverage.resources if tree.coverage else ()
     scopes = {resource.group_kind: resource.namespaced for resource in resources}
     return read_authored(data, where, namespaced=scopes, place=path)
@@ -211,7 +222,8 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
     for (path, blob), (_, data) in zip(unread, contents, strict=True):
         told = tree.sealing.told(blob)
         try:
-            body, closed = (_parsed(tree, path, data), "") if told else _manifest(tree, path, data)
+            found = _parsed(tree, path, blob, data)
+            body, closed = (found, "") if told else _opened(tree, path, data, found)
         except ManifestError as error:
             reason = f"{error} ({error.hint})" if error.hint else str(error)
             gaps.append(Gap(Ref("", "File", "", f"{tree.prefix}/{path}"), reason))
@@ -227,6 +239,8 @@ def read_state(tree: Tree, seen: State | None = None) -> Recorded:
             fingerprint = told or blob
         elif ref.group_kind == SECRET:
             fingerprint = tree.sealing.fingerprint_of_file(ref, blob, body)
+        elif body is found and blob in tree.proved and not tree.is_authored(path):
+            fingerprint = blob
         else:
             fingerprint = tree.repo.blob_id(canonical(body))
         add(ref, Entry(fingerprint, path, version), blob)

@@ -104,6 +104,7 @@ def release(
         held.recorded.tree,
         target=full,
         trusted=prepared.trusted,
+        before=held,
         emit=quietly,
     )
     part = replace(examined, differences=tuple(d for d in examined.differences if d.ref in refs))

@@ -57,7 +57,8 @@ class Retries:
             return None
         self._attempts[ref] = (count + 1, first)
         self._last_looks[ref] = looks + (not in_time)
-        return min(_LAST_PAUSE, _FIRST_PAUSE * 2**count)
+        pause: float = min(_LAST_PAUSE, _FIRST_PAUSE * 2**count)
+        return pause
 
 
 def patience(timeout: float) -> float:

@@ -36,6 +36,28 @@ def parse(data: bytes, path: str) -> Body:
     return _parse_one(data, path, "manifest", _check_identity)
 
 
+def parse_canonical(data: bytes) -> Body | None:
+    """Read the one manifest in ``data`` if that is its canonical form; None for all else.
+
+    What is None here :func:`parse_carefully` reads, or refuses.
+    """
+    return _parse_canonical(data, _check_identity)
+
+
+def parse_carefully(data: bytes, path: str) -> Body:
+    """Read as :func:`parse` does what is known not to be in canonical form."""
+    return _parse_carefully(data, path, "manifest", _check_identity)
+
+
+def parse_again(data: bytes) -> Body:
+    """Read the very bytes once more that :func:`parse_canonical` has read in this process.
+
+    What was proved of them then is not proved again: that takes longer than to read them.
+    """
+    body: Body = yamlrocks.loads(data, option=STRICT)
+    return body
+
+
 def parse_document(data: bytes, path: str) -> Body:
     """Read the one YAML mapping in ``data``, which need be no Kubernetes object.
 
@@ -88,8 +110,11 @@ def _items(document: Document) -> Iterator[Document]:
 
 
 def _parse_one(data: bytes, path: str, what: str, check: Callable[[Document], None]) -> Body:
-    if (body := _parse_canonical(data, check)) is not None:
-        return body
+    body = _parse_canonical(data, check)
+    return _parse_carefully(data, path, what, check) if body is None else body
+
+
+def _parse_carefully(data: bytes, path: str, what: str, check: Callable[[Document], None]) -> Body:
     documents = list(read_documents(data, path, MAX_BYTES))
     if not documents:
         raise ManifestError(path, 1, f"no {what} in it", hint="delete the file if it is not used")

@@ -35,8 +35,7 @@ def manifest_path(ref: Ref, plural: str) -> str:
     ``namespaces/<namespace>/<plural>[.<group>]/<name>.yaml``. Different Refs of one resource have
     different paths. It cannot be decoded when the name is long: identity is read from the content.
     """
-    scope = f"namespaces/{segment(ref.namespace)}" if ref.namespace else "cluster"
-    return f"{scope}/{_resource(plural, ref.group)}/{segment(ref.name)}.yaml"
+    return f"{_folder(ref.namespace, plural, ref.group)}/{segment(ref.name)}.yaml"
 
 
 def plural_of(path: str) -> str:
@@ -45,6 +44,11 @@ def plural_of(path: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _folder(namespace: str, plural: str, group: str) -> str:
+    scope = f"namespaces/{segment(namespace)}" if namespace else "cluster"
+    return f"{scope}/{_resource(plural, group)}"
+
+
 def _resource(plural: str, group: str) -> str:
     # A dot within a plural would blur where the group begins; no real plural has one.
     encoded = _encode(plural).replace(".", "%2E")

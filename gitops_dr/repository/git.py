@@ -48,6 +48,9 @@ _SETTINGS = {
     "core.fsyncMethod": "batch",
 }
 
+_PIPE = 1 << 16
+"""Bytes that are read of a command at once: what a pipe of Linux holds."""
+
 _ENVIRONMENT = {
     "LC_ALL": "C",
     # An empty list: this door speaks to no remote, not even to fetch what a partial clone lacks.
@@ -198,6 +201,7 @@ class Git:
                 stdin=stdin,
                 stdout=stdout,
                 stderr=err,
+                bufsize=_PIPE,
             )
         except OSError as error:
             raise self._cannot_start(error) from error

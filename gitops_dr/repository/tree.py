@@ -112,7 +112,7 @@ def read(
     if not wanted:
         return
     request = "".join(f"{blob}\n" for blob in wanted).encode()
-    with repo.git.stream(["cat-file", "--batch"], stdin=request) as output:
+    with repo.git.stream(["cat-file", "--batch", "--buffer"], stdin=request) as output:
         for blob in wanted:
             yield blob, _read_one(repo, output, blob, limit)
 

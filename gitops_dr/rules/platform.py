@@ -33,11 +33,18 @@ class PlatformRow:
 
     def applies_to(self, ref: Ref) -> bool:
         """Whether the object that ``ref`` names is one of those the row is about."""
-        group, kind = ref.group_kind
+        return self.is_about(*ref.group_kind) and self.names_one(ref)
+
+    def is_about(self, group: str, kind: str) -> bool:
+        """Whether it is about some objects of a kind."""
+        return (not self.kinds or names_kind(self.kinds, group, kind)) and not names_kind(
+            self.except_kinds, group, kind
+        )
+
+    def names_one(self, ref: Ref) -> bool:
+        """Whether it is about an object, of those of a kind that it is about."""
         return (
-            (not self.kinds or names_kind(self.kinds, group, kind))
-            and not names_kind(self.except_kinds, group, kind)
-            and _fits(self.namespaces, ref.name if ref.group_kind == _NAMESPACE else ref.namespace)
+            _fits(self.namespaces, ref.name if ref.group_kind == _NAMESPACE else ref.namespace)
             and _fits(self.names, ref.name)
             and not (self.except_names and self.except_names.match(ref.name))
         )
@@ -48,7 +55,13 @@ def platform_reason(ref: Ref) -> str | None:
 
     It is not to be put into another cluster than the one it was exported from, unless it is named.
     """
-    return next((row.because for row in platform_rows() if row.applies_to(ref)), None)
+    rows = _rows_about(ref.group, ref.kind)
+    return next((row.because for row in rows if row.names_one(ref)), None)
+
+
+@cache
+def _rows_about(group: str, kind: str) -> tuple[PlatformRow, ...]:
+    return tuple(row for row in platform_rows() if row.is_about(group, kind))
 
 
 @cache

@@ -64,7 +64,7 @@ def revert(
     identity = identify(connection)
     refuse_another_cluster(tree, identity, settings.name)
     trusted = settings.trusted_managers
-    examined = examine(connection, identity, tree, trusted=trusted, emit=emit)
+    examined = examine(connection, identity, tree, trusted=trusted, again=not dry_run, emit=emit)
 
     meant = _meant(examined, settings, choice)
     part = replace(
@@ -97,7 +97,7 @@ def revert(
             timeout=timeout,
             emit=emit,
         )
-        after = examine(connection, identity, tree, trusted=trusted, emit=emit)
+        after = examine(connection, identity, tree, trusted=trusted, before=examined, emit=emit)
     excused = {omission.ref for omission in reverting.planned.plan.omissions}
     named = choice.selection.refs
     left = tuple(_still_meant(_shown(after, settings), fields, excused, named))

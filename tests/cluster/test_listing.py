@@ -101,6 +101,61 @@ def test_metadata_only_asks_the_server_to_keep_the_rest(api, connection):
     assert api.asked(JOBS_PATH)[0].headers["Accept"] == "application/json"
 
 
+BUILT_IN = (
+    b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%d"},'
+    b'"items":[{"metadata":{"name":"%b"}}]}\n'
+)
+CUSTOM = (
+    b'{"apiVersion":"batch/v1","items":[{"kind":"Job","metadata":{"name":"%b"}}],'
+    b'"kind":"JobList","metadata":{"continue":"","resourceVersion":"%d"}}\n'
+)
+
+
+def keyed(connection, resource=PODS, **options):
+    (page,) = list_pages(connection, [ListRequest(resource, keyed=True)], **options)
+    return page
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda name, number: BUILT_IN % (number, name), lambda name, number: CUSTOM % (name, number)],
+    ids=["built-in", "custom"],
+)
+def test_a_page_is_known_again_by_its_items(api, connection, answer):
+    """And not by the revision that the list is of, which is another one each time."""
+    said = [(b"a", 1), (b"a", 2), (b"b", 2), (b"a", 3)]
+    api.on(PODS_PATH, *(Answer(pieces=(answer(*each),)) for each in said))
+    first, second, other = (keyed(connection) for _ in range(3))
+    assert first.key == second.key
+    assert first.key != other.key
+    assert not second.is_known
+    again = keyed(connection, known={first.key})
+    assert (again.is_known, again.items, again.last, again.revision) == (True, [], True, "3")
+
+
+def test_the_same_items_of_another_resource_are_another_page(api, connection):
+    for path in (PODS_PATH, JOBS_PATH):
+        api.on(path, reply(listed(*items("a"))))
+    pods, jobs = keyed(connection), keyed(connection, JOBS)
+    assert pods.key != jobs.key
+    assert keyed(connection, JOBS, known={pods.key}).items
+
+
+def test_a_page_has_no_key_unless_asked_or_if_its_items_cannot_be_told_apart(api, connection):
+    api.on(PODS_PATH, reply(listed(*items("a"))), reply({"items": items("a"), "metadata": {}}))
+    (page,) = pages_of(connection, PODS)
+    assert page.key is None
+    assert keyed(connection).key is None
+
+
+def test_a_list_that_fails_is_no_page_that_is_known(api, connection):
+    api.on(PODS_PATH, reply(listed(*items("a"))), refusal(403, "Forbidden", "no"))
+    first = keyed(connection)
+    failed = keyed(connection, known={first.key})
+    assert (failed.key, failed.is_known) == (None, False)
+    assert failed.error
+
+
 def test_lists_run_at_once_and_their_pages_interleave(api, connection):
     """Each resource's last page comes only when the other's first has been asked for."""
     both = threading.Barrier(2)

@@ -5,6 +5,7 @@ import pytest
 from gitops_dr.desired.recovery import COVERAGE, IMAGES, Coverage, write_coverage, write_images
 from gitops_dr.engine import recorded
 from gitops_dr.engine.recorded import read_state, read_tree
+from gitops_dr.engine.sealing import Sealing
 from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.model import ANY, Entry, Gap, Omission, Ref, Resource, State
@@ -200,3 +201,93 @@ def test_bodies_come_in_the_order_asked(tree):
         (ref("a"), "a"),
         (ref("c"), "c"),
     ]
+
+
+# -- what is proved once ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proofs(monkeypatch):
+    """The bytes of which it is proved that they are in canonical form."""
+    proved = []
+    real = recorded.parse_canonical
+
+    def counting(data):
+        proved.append(data)
+        return real(data)
+
+    monkeypatch.setattr(recorded, "parse_canonical", counting)
+    return proved
+
+
+def test_that_a_file_is_canonical_is_proved_once(tree, proofs):
+    data = canonical(config_map("a", k="v"))
+    found = read_state(tree({path("a"): data}))
+    assert proofs == [data]
+    assert list(found.bodies([ref("a")])) == [(ref("a"), config_map("a", k="v"))]
+    assert found.tree.manifest(path("a"), found.blob_of[ref("a")]) == config_map("a", k="v")
+    assert proofs == [data]
+
+
+HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: shop\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("apiVersion: v1\ndata: {k: 'v'}\n" + HEAD[15:], {"k": "v"}),
+        # In canonical form, but not one to one with JSON.
+        ("apiVersion: v1\ndata:\n  k: 3.0\n" + HEAD[15:], {"k": 3}),
+        ("apiVersion: v1\ndata:\n  k: 1e+22\n" + HEAD[15:], {"k": 1e22}),
+        # Aliases are copies to kubectl.
+        ("apiVersion: v1\ndata: &x\n  k: v\n" + HEAD[15:] + "other: *x\n", {"k": "v"}),
+        # Octal to a reader of YAML 1.1.
+        ("apiVersion: v1\ndata:\n  k: 010\n" + HEAD[15:], {"k": 8}),
+    ],
+    ids=["edited", "a whole number", "a large number", "an alias", "an octal number"],
+)
+def test_what_is_not_canonical_is_read_with_care_each_time(repo, tree, text, value):
+    found = read_state(tree({path("a"): text}))
+    (body,) = (body for _, body in found.bodies([ref("a")]))
+    again = found.tree.manifest(path("a"), found.blob_of[ref("a")])
+    assert body["data"] == again["data"] == value
+    assert type(body["data"]["k"]) is type(value["k"])
+    fingerprint = found.state.entries[ref("a")].fingerprint
+    assert fingerprint == repo.blob_id(canonical(body)) != found.blob_of[ref("a")]
+    assert not found.tree.proved
+
+
+def test_the_same_bytes_as_a_file_that_people_keep_are_read_as_such(repo, save):
+    """There they may lack what an export has, and may even be no manifest at all."""
+    lacking = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    data = canonical(lacking)
+    account = write_coverage(coverage())
+    commit = save(
+        {
+            f"{PREFIX}/cluster/a.yaml": data,
+            f"{PREFIX}/namespaces/own/configmaps/a.yaml": data,
+            f"{PREFIX}/{COVERAGE}": account,
+        }
+    )
+    made = read_tree(repo, commit, PREFIX, is_authored=lambda where: where.startswith("namesp"))
+    found = read_state(made)
+    own = Ref("", "ConfigMap", "own", "a")
+    assert found.tree.proved == {repo.blob_id(data)}
+    placed = {**lacking, "metadata": {"name": "a", "namespace": "own"}}
+    assert dict(found.bodies([own])) == {own: placed}
+    assert found.state.entries[own].fingerprint == repo.blob_id(canonical(placed))
+
+
+def test_a_sealed_file_is_known_by_what_it_holds_though_it_is_canonical(repo, save):
+    sealed = config_map("a", k="ENC[...]") | {"sops": {"mac": "ENC[...]"}}
+    plain = config_map("a", k="v")
+
+    class Opening(Sealing):
+        def opened(self, data, place):
+            assert (data, place) == (canonical(sealed), f"{PREFIX}/{path('a')}")
+            return plain
+
+    commit = save({f"{PREFIX}/{path('a')}": canonical(sealed)})
+    found = read_state(read_tree(repo, commit, PREFIX, sealing=Opening()))
+    assert found.state.entries[ref("a")].fingerprint == repo.blob_id(canonical(plain))
+    assert [body for _, body in found.bodies([ref("a")])] == [plain]

@@ -14,7 +14,14 @@ from gitops_dr.errors import ExitCode, ManifestError
 from gitops_dr.manifests import parse as parsing
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.limits import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES
-from gitops_dr.manifests.parse import parse, parse_document, parse_documents
+from gitops_dr.manifests.parse import (
+    parse,
+    parse_again,
+    parse_canonical,
+    parse_carefully,
+    parse_document,
+    parse_documents,
+)
 from gitops_dr.manifests.scalars import as_json
 
 PATH = "namespaces/shop/configmaps/a.yaml"
@@ -313,7 +320,13 @@ def only_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_canonical_bytes_are_read_the_quick_way() -> None:
     body = BODY | {"data": {"mode": "0755", "08": "yes", "z": "a\u2028b", "n": [1.5, -3, None]}}
     assert parse(canonical(body), PATH) == body
+    assert parse_canonical(canonical(body)) == parse_again(canonical(body)) == body
     assert parse_document(canonical({"format": 1}), PATH) == {"format": 1}
+
+
+def test_canonical_bytes_mean_the_same_to_the_careful_reader() -> None:
+    body = BODY | {"data": {"mode": "0755", "08": "yes", "z": "ab", "n": [1.5, -3, None]}}
+    assert parse_carefully(canonical(body), PATH) == parse_canonical(canonical(body)) == body
 
 
 @pytest.mark.usefixtures("only_quick")
@@ -337,6 +350,7 @@ def test_canonical_bytes_are_read_the_quick_way() -> None:
 def test_nothing_else_is_read_the_quick_way(text: str) -> None:
     with pytest.raises(_CarefulReadingError):
         parse(text.encode(), PATH)
+    assert parse_canonical(text.encode()) is None
 
 
 # --- limits ----------------------------------------------------------------------------------
