@@ -42,8 +42,10 @@ def confirmed(verb: str, progress: Progress, *, yes: bool) -> Callable[[Planned]
 
     def confirm(planned: Planned) -> None:
         goal = planned.goal
+        writes = planned.plan.steps or planned.outward.is_released
+        replaces = planned.claims is not None and planned.claims.replaced
         with progress.paused():
-            if yes or not (planned.plan.steps or planned.outward.is_released):
+            if yes or not (writes or replaces):
                 print("\n".join([*announcement(goal), *check_lines(planned)]), file=sys.stderr)
                 return
             print(as_table(planned), file=sys.stderr)

@@ -121,8 +121,9 @@ def failover(
     did not come back, 6 if it was refused; the same command goes on.
     """
     from gitops_dr.cli.progress import Progress
-    from gitops_dr.errors import UsageError
+    from gitops_dr.errors import ExitCode, UsageError
     from gitops_dr.reports import failover as report
+    from gitops_dr.results.failover import AlreadyActive
     from gitops_dr.workflows import failover as workflow
 
     if fence and fenced:
@@ -130,8 +131,10 @@ def failover(
     progress = Progress(quiet=quiet)
     where = options.where(repo, cluster, context, kubeconfig, trusted_signers=trusted_signers)
     if unfence:
+        from gitops_dr.workflows.unfence import unfence as give_back
+
         with progress.showing():
-            back = workflow.unfence(where, target, source_context, emit=progress)
+            back = give_back(where, target, source_context, emit=progress)
         print(report.GIVEN_BACK_FORMATS[output](back, progress.seconds))
         return report.given_back_exit_code(back)
     wanted = workflow.Wanted(
@@ -163,6 +166,9 @@ def failover(
             _confirmed_dead(progress, yes=yes),
             emit=progress,
         )
+    if isinstance(result, AlreadyActive):
+        print(report.ALREADY_FORMATS[output](result, progress.seconds))
+        return ExitCode.DONE
     print(report.FORMATS[output](result, progress.seconds))
     return report.exit_code(result)
 

@@ -40,6 +40,23 @@ def sync(
         ),
     ] = False,
     replace: options.Replace = False,
+    replace_claims: Annotated[
+        bool,
+        typer.Option(
+            "--replace-claims",
+            help="Of a warm standby: give claims that were filled from older data, and that "
+            "nothing used, the commit's. Their old volumes are kept.",
+        ),
+    ] = False,
+    drop_replaced: Annotated[
+        bool,
+        typer.Option(
+            "--drop-replaced",
+            help="With --replace-claims: once a claim is replaced, give back the volumes that "
+            "earlier syncs have kept of it, so that there is one a claim. Only if Git still has "
+            "the snapshots that they were filled from.",
+        ),
+    ] = False,
     take_ownership: options.TakeOwnership = False,
     release: options.Released = None,
     accept_empty_volumes: options.AcceptEmptyVolumes = False,
@@ -62,11 +79,14 @@ def sync(
     if nothing differs in the end, 3 if something is left to do; the same command goes on.
     """
     from gitops_dr.cli.progress import Progress
+    from gitops_dr.errors import UsageError
     from gitops_dr.reports import plan_checks
     from gitops_dr.reports import sync as report
     from gitops_dr.results.rebuild import Planned
     from gitops_dr.workflows.sync import sync as run
 
+    if drop_replaced and not replace_claims:
+        raise UsageError("--drop-replaced: only with --replace-claims")
     progress = Progress(quiet=quiet)
     named = options.intent(
         None, None, prune, accept_empty_volumes=False, overwrite=False
@@ -81,6 +101,8 @@ def sync(
             without_pruning=no_prune,
             allow_shrink=allow_shrink,
             replacing=replace,
+            replace_claims=replace_claims,
+            drop_replaced=drop_replaced,
             take_ownership=take_ownership,
             release=options.when_released(release),
             without_secrets=without_secrets,

@@ -30,6 +30,7 @@ from gitops_dr.engine.suspending import await_running, await_unused, resume, sus
 from gitops_dr.errors import ClusterError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.volumes.at_rest import AT_REST, write_rested
 from gitops_dr.volumes.in_place import (
     NOTE,
     REPLACED,
@@ -44,7 +45,7 @@ from gitops_dr.volumes.in_place import (
 from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.restore import Restoration
 
-_VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 Failpoint = Callable[[str], None]
 
@@ -190,7 +191,7 @@ class InPlace:
                 # Nothing uses it now, so nothing makes its volume; whoever comes gets the data.
                 continue
             live = await_bound(self.connection, one.ref, self.timeout, self.emit)
-            volume = get(self.connection, _VOLUMES, "", live["spec"]["volumeName"])
+            volume = get(self.connection, VOLUMES, "", live["spec"]["volumeName"])
             driver = (volume["spec"].get("csi") or {}).get("driver")
             found = standing(live, one.note, one.volume)
             if found is not Standing.NEW or driver != one.record.driver:
@@ -205,7 +206,8 @@ class InPlace:
         """Take the notes off. The old volumes stay, for a person to delete."""
         for one in self.replacements:
             told = f"{one.ref.namespace}/{one.ref.name}"
-            self._mark(one.volume, {NOTE: None, REPLACED: told}, None)
+            rested = {AT_REST: write_rested(one.note)} if one.note.at_rest else {}
+            self._mark(one.volume, {NOTE: None, REPLACED: told, **rested}, None)
             self.failpoint("settled")
 
     # -- back ----------------------------------------------------------------------------------
@@ -246,7 +248,7 @@ class InPlace:
 
     def _release(self, one: Replacement) -> None:
         """Let the old volume wait for a claim of this name, whatever its UID will be."""
-        volume = get(self.connection, _VOLUMES, "", one.volume)
+        volume = get(self.connection, VOLUMES, "", one.volume)
         held_for = volume["spec"].get("claimRef") or {}
         if "uid" not in held_for:
             return
@@ -256,7 +258,7 @@ class InPlace:
         ]
         if "resourceVersion" in held_for:
             operations.append({"op": "remove", "path": "/spec/claimRef/resourceVersion"})
-        patch(self.connection, _VOLUMES, "", one.volume, operations)
+        patch(self.connection, VOLUMES, "", one.volume, operations)
 
     # -- looks ---------------------------------------------------------------------------------
 
@@ -264,14 +266,14 @@ class InPlace:
         return standing(find_claim(self.connection, one.ref), one.note, one.volume)
 
     def _is_noted(self, one: Replacement) -> bool:
-        volume = get(self.connection, _VOLUMES, "", one.volume)
+        volume = get(self.connection, VOLUMES, "", one.volume)
         return NOTE in (volume["metadata"].get("annotations") or {})
 
     def _mark(self, volume: str, annotations: Mapping[str, str | None], policy: str | None) -> None:
         change: Body = {"metadata": {"name": volume, "annotations": dict(annotations)}}
         if policy is not None:
             change["spec"] = {"persistentVolumeReclaimPolicy": policy}
-        merge(self.connection, _VOLUMES, change)
+        merge(self.connection, VOLUMES, change)
 
 
 def _foreign(one: Replacement) -> ClusterError:
@@ -288,7 +290,7 @@ def notes(connection: Connection) -> dict[str, Note]:
     Raises ``CannotReplaceError`` for one that cannot be read, and ``ApiError``.
     """
     found: dict[str, Note] = {}
-    for body in listed(connection, collection_path(_VOLUMES)):
+    for body in listed(connection, collection_path(VOLUMES)):
         note = note_of(body)
         if note is not None:
             found[body["metadata"]["name"]] = note
@@ -298,7 +300,7 @@ def notes(connection: Connection) -> dict[str, Note]:
 def find_volume(connection: Connection, name: str) -> Body | None:
     """A PersistentVolume; None if it is not there. Raises ``ApiError``."""
     try:
-        return get(connection, _VOLUMES, "", name)
+        return get(connection, VOLUMES, "", name)
     except ApiError as error:
         if error.status == 404:
             return None

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitops_dr.cluster.apply import late_binding_classes
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.listing import collection_path
+from gitops_dr.engine.claim_history import records_ever
 from gitops_dr.engine.claims import CLAIMS, await_gone, delete_claim, find_claim
 from gitops_dr.engine.in_place import InPlace, notes
 from gitops_dr.engine.point import tree_of_head
@@ -24,7 +25,9 @@ from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Body, Gap, Ref
 from gitops_dr.results.volumes import ClaimRestore
 from gitops_dr.volumes.held_data import has_volume, other_data
+from gitops_dr.volumes.in_place import CannotReplaceError, Note
 from gitops_dr.volumes.records import SnapshotRecord
+from gitops_dr.volumes.restore import restored_name
 from gitops_dr.volumes.retention import handle_of
 
 
@@ -40,6 +43,20 @@ class PointClaims:
     """Claims whose data nobody knows, and of which the point has none."""
     there: tuple[Ref, ...] = ()
     """All that are there and of which the point has data."""
+    live: Mapping[Ref, Body] = field(default_factory=dict)
+    """Those that are there, as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunRun:
+    """A restore in place that did not end."""
+
+    claims: frozenset[Ref]
+    """All of it, those that it had done with among them."""
+    snapshots: Mapping[Ref, str]
+    """Of those that it had not: the VolumeSnapshot that each is filled from."""
+    at_rest: bool
+    """It is one of a standby's claims, by a sync."""
 
 
 def look_at_claims(prepared: Prepared) -> PointClaims:
@@ -75,16 +92,18 @@ def look_at_claims(prepared: Prepared) -> PointClaims:
         tuple(stale),
         tuple(unknown),
         tuple(there),
+        live,
     )
 
 
-def refuse_other_data(claims: PointClaims, *, replace: bool, will_be: bool) -> None:
+def refuse_other_data(claims: PointClaims, target: str, *, replace: bool, will_be: bool) -> None:
     """Raise ``RefusedError`` unless each claim that is there holds the point's data.
 
-    ``replace``: they may be replaced. ``will_be``: a newer point will be made, so that none of them
-    can hold its data.
+    ``target``: its name. ``replace``: they may be replaced. ``will_be``: a newer point will be
+    made, so that none of them can hold its data.
     """
     remedy = "say --replace-claims: they get that data, and their old volumes are kept"
+    before = f"; gitops-dr sync --target {target} --replace-claims does it before it is needed"
     for gap in claims.unknown:
         raise RefusedError(
             f"{gap.ref}: {gap.reason}; nothing was written",
@@ -95,7 +114,9 @@ def refuse_other_data(claims: PointClaims, *, replace: bool, will_be: bool) -> N
         return
     for gap in claims.stale:
         more = f" (and {len(claims.stale) - 1} more claims)" if claims.stale[1:] else ""
-        raise RefusedError(f"{gap.ref}: {gap.reason}{more}; nothing was written", hint=remedy)
+        raise RefusedError(
+            f"{gap.ref}: {gap.reason}{more}; nothing was written", hint=remedy + before
+        )
     if will_be and claims.there:
         more = f" (and {len(claims.there) - 1} more claims)" if claims.there[1:] else ""
         raise RefusedError(
@@ -106,21 +127,33 @@ def refuse_other_data(claims: PointClaims, *, replace: bool, will_be: bool) -> N
 
 
 def replace_claims(
-    prepared: Prepared, claims: PointClaims, *, timeout: float, emit: Emit = silent
+    prepared: Prepared,
+    claims: PointClaims,
+    *,
+    at_rest: bool = False,
+    timeout: float,
+    emit: Emit = silent,
 ) -> tuple[ClaimRestore, ...]:
     """Give the stale claims the point's data; gives what was replaced, with old and new volumes.
 
-    One that never got a volume is deleted: the plan makes it anew. Raises ``RefusedError`` where
-    one cannot be replaced, and ``ClusterError``; then what had begun is taken back.
+    One that never got a volume is deleted: the plan makes it anew. What a run that was killed has
+    begun is gone on with first, from the snapshots that it was begun with. ``at_rest``: they are a
+    standby's, and nobody used them. Raises ``RefusedError`` where one cannot be replaced, and
+    ``ClusterError``; then what had begun is taken back.
     """
-    connection = prepared.connection
-    begun = _begun(connection)
-    stale = {gap.ref for gap in claims.stale} | {ref for ref in begun if ref in claims.records}
-    if not stale:
+    connection, wanted = prepared.connection, claims.records
+    runs = [run for run in begun_runs(connection) if run.at_rest or run.claims & wanted.keys()]
+    rest = {gap.ref for gap in claims.stale}
+    if not (rest or runs):
         return ()
     started = time.monotonic()
-    emit(PhaseStarted("claims", len(stale)))
-    rest = stale - begun
+    emit(PhaseStarted("claims", len(rest)))
+    done: list[ClaimRestore] = []
+    for run in runs:
+        records = _records_of(prepared, run, wanted)
+        done += _in_place(prepared, records, at_rest=at_rest, timeout=timeout, emit=emit)
+        right = {ref for ref in run.snapshots if records[ref] == wanted.get(ref)}
+        rest = (rest | (run.snapshots.keys() & wanted.keys())) - right
     for ref in sorted(rest):
         live = find_claim(connection, ref)
         if live is None:
@@ -129,25 +162,43 @@ def replace_claims(
             delete_claim(connection, live)
             await_gone(connection, live, timeout, emit)
             rest.discard(ref)
-    done: list[ClaimRestore] = []
-    # What a run that was killed has begun goes on by itself, with just its own claims.
-    for together in (stale & begun, rest):
-        if together:
-            done += _in_place(prepared, claims, together, timeout, emit)
+    if rest:
+        records = {ref: wanted[ref] for ref in rest}
+        done += _in_place(prepared, records, at_rest=at_rest, timeout=timeout, emit=emit)
     emit(PhaseEnded("claims", time.monotonic() - started, len(done)))
     return tuple(done)
 
 
+def _records_of(
+    prepared: Prepared, run: BegunRun, wanted: Mapping[Ref, SnapshotRecord]
+) -> dict[Ref, SnapshotRecord]:
+    """What the claims of a begun run are filled from: the point's, or what it was begun with."""
+    uid = prepared.examined.observation.identity.uid
+    names = {ref: restored_name(ref, wanted[ref], uid) for ref in run.claims & wanted.keys()}
+    if all(names.get(ref) == name for ref, name in run.snapshots.items()):
+        return {ref: wanted[ref] for ref in names}
+    ever = records_ever(prepared, run.claims)
+    known = {ref: ever[ref].get(name) for ref, name in run.snapshots.items()}
+    found = {**wanted, **{ref: record for ref, record in known.items() if record is not None}}
+    return {ref: found[ref] for ref in run.claims if ref in found}
+
+
 def _in_place(
-    prepared: Prepared, claims: PointClaims, refs: Collection[Ref], timeout: float, emit: Emit
+    prepared: Prepared,
+    records: Mapping[Ref, SnapshotRecord],
+    *,
+    at_rest: bool,
+    timeout: float,
+    emit: Emit,
 ) -> list[ClaimRestore]:
     connection = prepared.connection
     found = survey(
         connection,
-        {ref: claims.records[ref] for ref in refs},
+        records,
         storage_facts(connection, prepared.examined.recorded),
         target_uid=prepared.planned.goal.target.uid,
         binds_late=late_binding_classes(connection),
+        at_rest=at_rest,
     )
     run = InPlace(connection, found.replacements, found.workloads, timeout, emit)
     ended = run.run()
@@ -159,14 +210,33 @@ def _in_place(
     ]
 
 
-def _begun(connection: Connection) -> set[Ref]:
-    """The claims of a restore in place that did not end, those that it had done with among them."""
-    found: set[Ref] = set()
-    for note in notes(connection).values():
-        for name in note.together:
-            namespace, _, claim = name.partition("/")
-            found.add(Ref(*CLAIMS.group_kind, namespace, claim))
-    return found
+def begun_runs(connection: Connection) -> list[BegunRun]:
+    """The restores in place that did not end.
+
+    Raises ``RefusedError`` for a note of one that cannot be read, and ``ApiError``.
+    """
+    together: dict[frozenset[Ref], list[Note]] = {}
+    try:
+        found = notes(connection)
+    except CannotReplaceError as error:
+        raise RefusedError(f"restore in place: {error}", hint=error.hint) from error
+    for note in found.values():
+        claims = frozenset(_claim(told) for told in note.together)
+        together.setdefault(claims, []).append(note)
+    return [
+        BegunRun(
+            claims,
+            {note.ref: note.snapshot for note in of_run},
+            all(note.at_rest for note in of_run),
+        )
+        for claims, of_run in together.items()
+    ]
+
+
+def _claim(told: str) -> Ref:
+    """The claim that is written as ``namespace/name``."""
+    namespace, _, name = told.partition("/")
+    return Ref(*CLAIMS.group_kind, namespace, name)
 
 
 def _live(connection: Connection, claims: Collection[Ref]) -> dict[Ref, Body]:

@@ -20,6 +20,7 @@ from gitops_dr.engine.endpoints import what_changed
 from gitops_dr.engine.handover import hand_over
 from gitops_dr.engine.outward import by_failover, by_rebuild, releasable
 from gitops_dr.engine.prepare import Prepared, prepare_from
+from gitops_dr.engine.resting import note_rest
 from gitops_dr.events import (
     Advanced,
     Emit,
@@ -53,6 +54,7 @@ def carry_out_and_release(
     # Before the first write, since it may be unreadable.
     recorded = prepared.examined.recorded.tree.endpoints()
     until = time.monotonic() + timeout
+    note_rest(prepared, emit)
     carried = carry(prepared, intent, timeout=timeout, also=also, emit=emit)
     ended = _released(prepared, carried, intent, timeout=timeout, emit=emit)
     rebuilt = ended.rebuilt

@@ -11,6 +11,7 @@ from gitops_dr.engine.in_place import Replacement, find_volume, notes
 from gitops_dr.engine.suspending import users_of, workloads_of
 from gitops_dr.errors import RefusedError
 from gitops_dr.model import Body, Ref
+from gitops_dr.volumes.held_data import source_of
 from gitops_dr.volumes.in_place import CannotReplaceError, Note, Workload, made_again
 from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.restore import (
@@ -47,9 +48,11 @@ def survey(
     *,
     target_uid: str,
     binds_late: Callable[[Body], bool],
+    at_rest: bool = False,
 ) -> Survey:
     """Say how the claims of ``records`` are replaced.
 
+    ``at_rest``: those that no earlier run has begun with are a standby's, and nobody used them.
     Raises ``RefusedError`` where one cannot be, with the reason, and ``ClusterError``.
     """
     try:
@@ -57,7 +60,7 @@ def survey(
     except CannotReplaceError as error:
         raise RefusedError(f"restore in place: {error}", hint=error.hint) from error
     _refuse_another_run(begun, records, target_uid)
-    olds, finished = _old_volumes(connection, records, begun, target_uid)
+    olds, finished = _old_volumes(connection, records, begun, target_uid, at_rest=at_rest)
     try:
         workloads = workloads_of(connection, olds)
     except CannotReplaceError as error:
@@ -123,13 +126,15 @@ def _old_volumes(
     records: Mapping[Ref, SnapshotRecord],
     begun: Mapping[str, Note],
     target_uid: str,
+    *,
+    at_rest: bool,
 ) -> tuple[dict[Ref, _Old], list[Ref]]:
     """Each claim's old volume; and the claims that an interrupted run had done with."""
     noted = {note.ref: _Old(volume, note) for volume, note in begun.items() if note.ref in records}
     together = next((old.note.together for old in noted.values()), None)
     found: dict[Ref, _Old] = {}
     finished: list[Ref] = []
-    fresh: dict[Ref, tuple[str, Body, str]] = {}
+    fresh: dict[Ref, tuple[str, str, Body, str]] = {}
     for ref in sorted(records):
         if ref in noted:
             found[ref] = noted[ref]
@@ -139,11 +144,13 @@ def _old_volumes(
         if together is not None and together[_name(ref)] != volume:
             finished.append(ref)
             continue
-        fresh[ref] = (volume, *_replaceable(connection, ref, live))
-    names = {_name(ref): volume for ref, (volume, _, _) in fresh.items()}
-    for ref, (volume, claim, policy) in fresh.items():
+        source = source_of(live) if at_rest else ""
+        fresh[ref] = (source, volume, *_replaceable(connection, ref, live))
+    names = {_name(ref): volume for ref, (_, volume, _, _) in fresh.items()}
+    for ref, (source, volume, claim, policy) in fresh.items():
         snapshot = restored_name(ref, records[ref], target_uid)
-        found[ref] = _Old(volume, Note(claim, snapshot, policy, together or names))
+        note = Note(claim, snapshot, policy, together or names, at_rest=source)
+        found[ref] = _Old(volume, note)
     return dict(sorted(found.items())), finished
 
 

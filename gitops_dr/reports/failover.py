@@ -11,7 +11,7 @@ from datetime import datetime
 from gitops_dr.errors import ExitCode
 from gitops_dr.reports import documents, plan, points, rebuild
 from gitops_dr.reports.text import count, listing, shown
-from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.failover import AlreadyActive, FailedOver, FailoverPlan, GivenBack
 
 
 def exit_code(result: FailedOver) -> ExitCode:
@@ -221,6 +221,41 @@ def _seconds(when: datetime | None, until: datetime | None) -> int | None:
 
 
 FORMATS = {"table": as_table, "json": as_json}
+
+
+def already_as_table(result: AlreadyActive, _seconds: Mapping[str, float]) -> str:
+    """For a person."""
+    return "\n".join(
+        [
+            (
+                f"{result.target} is active already: {result.source} was failed over to it at "
+                f"{shown(result.since)}, nothing was done"
+            ),
+            f"Point    {result.point[:12]}",
+            f"Commit   {result.commit[:12]} says that {result.target} is active",
+            f"A later commit: gitops-dr sync --target {result.target}",
+        ]
+    )
+
+
+def already_as_json(result: AlreadyActive, seconds: Mapping[str, float]) -> str:
+    """For a program."""
+    return documents.dump(
+        {
+            "complete": True,
+            "alreadyActive": {
+                "source": result.source,
+                "target": result.target,
+                "commit": result.commit,
+                "point": result.point,
+                "since": result.since,
+            },
+            "seconds": documents.rounded(seconds),
+        }
+    )
+
+
+ALREADY_FORMATS = {"table": already_as_table, "json": already_as_json}
 
 
 def given_back_exit_code(result: GivenBack) -> ExitCode:

@@ -9,7 +9,7 @@ from typing import Any
 from gitops_dr.checks.findings import Severity, blockers, of_severity
 from gitops_dr.errors import ExitCode
 from gitops_dr.model import Action, EmptyVolume, Step
-from gitops_dr.reports import checks, documents, points, tables
+from gitops_dr.reports import checks, documents, points, standby, tables
 from gitops_dr.reports.text import count, listing, shown
 from gitops_dr.results.rebuild import Goal, Planned
 
@@ -77,6 +77,7 @@ def as_table(planned: Planned) -> str:
         *check_lines(planned),
         *tables.plan(planned.plan),
         *tables.outward_lines(planned.outward),
+        *(standby.plan_lines(planned.claims) if planned.claims else ()),
         *listing("Blocked:", [f"{gap.ref}: {gap.reason}" for gap in planned.blocked]),
     ]
     unreadable = [gap for gap in planned.gaps if gap not in planned.plan.gaps]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gitops_dr.errors import ExitCode
-from gitops_dr.reports import documents, rebuild, tables
+from gitops_dr.reports import documents, rebuild, standby, tables
 from gitops_dr.reports.text import count, listing
 from gitops_dr.results.rebuild import Synced
 
@@ -18,6 +18,7 @@ def exit_code(result: Synced) -> ExitCode:
 
 def as_table(result: Synced, seconds: Mapping[str, float]) -> str:
     """For a person."""
+    goal = result.rebuilt.planned.goal
     since = f" since commit {result.before[:12]}" if result.before else ""
     lines = [
         *([f"{count(len(result.pruned), 'object')} left Git{since}"] if result.pruned else []),
@@ -25,6 +26,7 @@ def as_table(result: Synced, seconds: Mapping[str, float]) -> str:
         *listing(
             "Left Git, and stay in the cluster:", [f"{ref}: {why}" for ref, why in result.kept]
         ),
+        *(standby.brought_lines(result.claims, goal) if result.claims else ()),
     ]
     rebuilt = result.rebuilt
     if not (rebuilt.outcomes or rebuilt.released):
@@ -42,6 +44,7 @@ def as_json(result: Synced, seconds: Mapping[str, float]) -> str:
             "complete": result.complete,
             "before": result.before or None,
             "pruned": documents.outcomes(result.pruned),
+            "claims": standby.document(result.claims, result.rebuilt.planned.goal),
             "kept": [{"ref": documents.ref(ref), "reason": reason} for ref, reason in result.kept],
             "seconds": documents.rounded(seconds),
         }

@@ -71,6 +71,21 @@ class FailedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyActive:
+    """What there was to do: nothing, because an earlier failover to the target has ended."""
+
+    source: str
+    """Name of the cluster in the repository that was failed over from."""
+    target: str
+    commit: str
+    """Full id of the commit that says that the target is active."""
+    point: str
+    """Full id of the recovery point that it was brought to then."""
+    since: str
+    """When that failover was complete, or a sync went on from it. RFC 3339, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class GivenBack:
     """What of a source that was stopped for a failover runs again."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gitops_dr.checks.findings import Checked
     from gitops_dr.desired.outside import Outside
     from gitops_dr.planning.saved import SavedPlan
+    from gitops_dr.results.standby import ClaimsBrought, ClaimsPlan
     from gitops_dr.volumes.records import SnapshotRecord
 
 
@@ -85,6 +86,8 @@ class Planned:
     """What acts outward and is held."""
     checks: tuple[Checked, ...] = ()
     """What was looked at before, and what of it is not as it should be."""
+    claims: ClaimsPlan | None = None
+    """What of a standby's claims is replaced; None where that was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,14 @@ class Synced:
     """What became of the objects that left Git."""
     kept: tuple[tuple[Ref, str], ...] = ()
     """Objects that left Git and stay in the cluster, each with the reason."""
+    claims: ClaimsBrought | None = None
+    """What became of a standby's claims; None where they were not to be replaced."""
 
     @property
     def complete(self) -> bool:
-        """Whether the cluster is what the commit says, and what left Git is gone."""
+        """The cluster is what the commit says, what left Git is gone, and no claim was left."""
+        if self.claims is not None and self.claims.left:
+            return False
         return self.rebuilt.complete and all(outcome.result in GOOD_ENDS for outcome in self.pruned)
 
 

@@ -16,15 +16,25 @@ def other_data(claim: Ref, live: Body, record: SnapshotRecord, target_uid: str) 
     """
     if live["metadata"].get("uid") == record.claim_uid:
         return ""
-    source = (live.get("spec") or {}).get("dataSourceRef") or {}
-    name = str(source.get("name") or "")
-    if source.get("kind") != SNAPSHOT[1]:
+    name = source_of(live)
+    if not name:
         return f"holds data of its own, not that of the snapshot of {record.created}"
     if name != restored_name(claim, record, target_uid):
         return f"was filled from another snapshot ({name}), not from that of {record.created}"
     return ""
 
 
+def source_of(live: Body) -> str:
+    """The VolumeSnapshot that a claim was made from; empty if it was not made from one."""
+    source = (live.get("spec") or {}).get("dataSourceRef") or {}
+    return str(source.get("name") or "") if source.get("kind") == SNAPSHOT[1] else ""
+
+
 def has_volume(live: Body) -> bool:
     """Whether a claim has got a volume, which may hold something."""
-    return bool((live.get("spec") or {}).get("volumeName"))
+    return bool(volume_of(live))
+
+
+def volume_of(live: Body) -> str:
+    """The PersistentVolume of a claim; empty as long as it has none."""
+    return str((live.get("spec") or {}).get("volumeName") or "")

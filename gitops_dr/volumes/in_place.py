@@ -17,7 +17,7 @@ from typing import Any
 
 from gitops_dr.model import Body, Ref
 from gitops_dr.rules.clean import rules_for
-from gitops_dr.volumes.restore import SNAPSHOT
+from gitops_dr.volumes.restore import GROUP, SNAPSHOT
 from gitops_dr.volumes.sets import STATEFUL_SET, ordinal_of
 
 FORMAT = 1
@@ -62,6 +62,9 @@ class Note:
     """What the volume's was before."""
     together: Mapping[str, str]
     """Every claim of this run, as ``namespace/name``, and the name of its old volume."""
+    at_rest: str = ""
+    """Of a standby's claim that is not known to have been used since we filled it: the name of the
+    VolumeSnapshot that it was filled from. Empty of any other. See ``at_rest.py``."""
 
     @property
     def ref(self) -> Ref:
@@ -72,13 +75,15 @@ class Note:
 
 def write_note(note: Note) -> str:
     """Write the annotation's value."""
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "snapshot": note.snapshot,
         "reclaimPolicy": note.reclaim_policy,
         "together": dict(note.together),
         "claim": note.claim,
     }
+    if note.at_rest:
+        document["atRest"] = note.at_rest
     return json.dumps(document, separators=(",", ":"), sort_keys=True)
 
 
@@ -101,6 +106,7 @@ def note_of(volume: Body) -> Note | None:
             snapshot=_text(document["snapshot"]),
             reclaim_policy=_text(document["reclaimPolicy"]),
             together={_text(k): _text(v) for k, v in document["together"].items()},
+            at_rest=str(document.get("atRest") or ""),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CannotReplaceError(
@@ -155,8 +161,11 @@ def made_again(live: Body) -> Body:
 
 
 def with_old_volume(note: Note, volume: str) -> Body:
-    """The claim that has its old volume again."""
-    return {**note.claim, "spec": {**note.claim["spec"], "volumeName": volume}}
+    """The claim that has its old volume again, and of a standby still says what is in that."""
+    spec = {**note.claim["spec"], "volumeName": volume}
+    if note.at_rest:
+        spec["dataSourceRef"] = {"apiGroup": GROUP, "kind": SNAPSHOT[1], "name": note.at_rest}
+    return {**note.claim, "spec": spec}
 
 
 class Standing(StrEnum):

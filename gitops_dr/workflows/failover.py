@@ -24,12 +24,11 @@ from gitops_dr.engine.activating import (
     refuse_unfinished_work,
 )
 from gitops_dr.engine.carrying import refuse_what_is_blocked
-from gitops_dr.engine.fencing import Fencing, give_back
+from gitops_dr.engine.fencing import Fencing
 from gitops_dr.engine.handover import hand_over_all
 from gitops_dr.engine.holding import holding
 from gitops_dr.engine.last_point import make_last_point, newest_export
 from gitops_dr.engine.opening import Opened, Where, open_repo, target_as_written
-from gitops_dr.engine.point import read_point
 from gitops_dr.engine.point_claims import (
     PointClaims,
     look_at_claims,
@@ -40,7 +39,7 @@ from gitops_dr.engine.prepare import Prepared, prepare
 from gitops_dr.engine.releasing import carry_out_and_release
 from gitops_dr.engine.sources import Source, find_source
 from gitops_dr.engine.targets import open_target
-from gitops_dr.errors import ClusterError, RefusedError
+from gitops_dr.errors import RefusedError
 from gitops_dr.events import Emit, Notice, phase, silent
 from gitops_dr.manifests.versioned import as_moment
 from gitops_dr.planning.selection import Intent
@@ -49,7 +48,7 @@ from gitops_dr.repository.history import resolve
 from gitops_dr.repository.push import push as push_branch
 from gitops_dr.repository.repository import current_branch
 from gitops_dr.results.export import Pushed
-from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.failover import AlreadyActive, FailedOver, FailoverPlan
 from gitops_dr.results.rebuild import Rebuilt
 
 _INTENT = Intent(overwrite=True, hand_over=True)
@@ -91,8 +90,10 @@ def failover(
     confirm_dead: Confirm,
     *,
     emit: Emit = silent,
-) -> FailedOver:
+) -> FailedOver | AlreadyActive:
     """Bring everything up at a target, from the newest recovery point that can be had.
+
+    If an earlier failover there has ended, there is nothing to do, and the result says so.
 
     ``confirm_dead`` is asked where the source does not answer and nobody has said that it is
     fenced: one that cannot be reached may still write.
@@ -107,10 +108,16 @@ def failover(
     with holding("failover", repo=opened.repo):
         finish_interrupted_checkout(opened.repo)
         refuse_unfinished_work(opened)
-        known = _gather(where, opened, wanted, emit)
+        before = _begun_before(where, opened, wanted)
+        if before is not None and before.ended:
+            return _already(opened, before, wanted)
+        known = _gather(where, opened, wanted, before, emit)
         _refuse_what_may_still_write(known, wanted, confirm_dead)
         refuse_other_data(
-            known.claims, replace=wanted.replace_claims, will_be=known.plan.last_point
+            known.claims,
+            wanted.target,
+            replace=wanted.replace_claims,
+            will_be=known.plan.last_point,
         )
         refuse_what_is_blocked(known.prepared.planned)
         confirm(known.plan)
@@ -123,7 +130,9 @@ def failover(
             if known.plan.last_point:
                 prepared = _prepare_again(where, wanted, point, emit)
                 claims = look_at_claims(prepared)
-                refuse_other_data(claims, replace=wanted.replace_claims, will_be=False)
+                refuse_other_data(
+                    claims, wanted.target, replace=wanted.replace_claims, will_be=False
+                )
             commit, left, pushed = _activate(where, known, wanted, point, emit)
             replaced = replace_claims(prepared, claims, timeout=wanted.timeout, emit=emit)
             standing = replace(known.standing, point=point, commit=commit, active="true")
@@ -149,32 +158,6 @@ def failover(
         pushed=pushed,
         ended=datetime.now(UTC),
     )
-
-
-def unfence(
-    where: Where, target: str, context: str | None = None, *, emit: Emit = silent
-) -> GivenBack:
-    """Let the source run again as before it was stopped, while the target is not active.
-
-    Raises ``RefusedError`` if it is, or nothing was stopped, and ``ClusterError``.
-    """
-    opened = open_repo(where, emit, target=target)
-    written = target_as_written(opened.repo, opened.head or "HEAD", target)
-    if written is not None and written.active:
-        raise RefusedError(
-            f"target {target}: is active, and the source would run besides",
-            hint="go back by a failover to a target that is the source: docs/failover.md",
-        )
-    tree = read_point(opened, None)
-    source = find_source(where, opened, tree.coverage.uid if tree.coverage else "", context)
-    if source.connection is None:
-        raise ClusterError(f"cluster {source.cluster}: {source.trouble}")
-    fence = read_fence(source.connection)
-    if fence is None:
-        raise RefusedError(f"cluster {source.cluster}: nothing was stopped here")
-    with holding("failover", connection=source.connection, emit=emit):
-        problems = give_back(source.connection, fence, emit=emit)
-    return GivenBack(source.cluster, source.context, tuple(sorted(fence.before)), tuple(problems))
 
 
 def _hand_over(prepared: Prepared, emit: Emit) -> None:
@@ -205,8 +188,9 @@ class _Known:
         return coverage.uid if coverage else ""
 
 
-def _gather(where: Where, opened: Opened, wanted: Wanted, emit: Emit) -> _Known:
-    before = _begun_before(where, opened, wanted)
+def _gather(
+    where: Where, opened: Opened, wanted: Wanted, before: Standing | None, emit: Emit
+) -> _Known:
     pinned = before.point if before else ""
     prepared = _prepare(where, wanted, pinned or wanted.at, emit)
     coverage = prepared.examined.recorded.tree.coverage
@@ -274,18 +258,36 @@ def _begun_before(where: Where, opened: Opened, wanted: Wanted) -> Standing | No
     standing = failover_begun(noted, target)
     if standing is None:
         return None
-    if standing.ended:
+    if standing.ended or not wanted.at or _is_meant(opened, standing, wanted.at):
+        return standing
+    raise RefusedError(
+        f"target {name}: a failover to recovery point {standing.point[:12]} did not end",
+        hint="leave out --at, and it goes on",
+    )
+
+
+def _is_meant(opened: Opened, standing: Standing, at: str) -> bool:
+    return resolve(opened.repo, at, cluster_prefix=opened.settings.prefix) == standing.point
+
+
+def _already(opened: Opened, standing: Standing, wanted: Wanted) -> AlreadyActive:
+    """Say that there is nothing to do; refuses what cannot be done any more."""
+    name = wanted.target
+    if wanted.at and not _is_meant(opened, standing, wanted.at):
         raise RefusedError(
-            f"target {name}: has been failed over to at {standing.ended} already",
+            f"target {name}: has been failed over to at {standing.ended} already, to another "
+            f"recovery point ({standing.point[:12]})",
             hint=f"gitops-dr sync --target {name} brings it to a later commit",
         )
-    prefix = opened.settings.prefix
-    if wanted.at and resolve(opened.repo, wanted.at, cluster_prefix=prefix) != standing.point:
+    if wanted.fence:
         raise RefusedError(
-            f"target {name}: a failover to recovery point {standing.point[:12]} did not end",
-            hint="leave out --at, and it goes on",
+            f"target {name}: has been failed over to at {standing.ended} already, and the source "
+            "is stopped before that only; nothing was written",
+            hint="stop what still runs at the source by its own means: docs/failover.md",
         )
-    return standing
+    return AlreadyActive(
+        opened.settings.name, name, standing.commit, standing.point, standing.ended
+    )
 
 
 def _refuse_what_may_still_write(known: _Known, wanted: Wanted, confirm_dead: Confirm) -> None:

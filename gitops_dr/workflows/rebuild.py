@@ -15,6 +15,7 @@ from gitops_dr.engine.holding import holding
 from gitops_dr.engine.opening import Where
 from gitops_dr.engine.prepare import prepare
 from gitops_dr.engine.releasing import carry_out_and_release
+from gitops_dr.engine.standby_claims import refuse_begun_replacement
 from gitops_dr.events import Emit, silent
 from gitops_dr.planning.saved import SavedPlan
 from gitops_dr.planning.selection import EVERYTHING, Intent
@@ -59,6 +60,7 @@ def rebuild(
     )
     planned, connection = prepared.planned, prepared.connection
     refuse_unsettled(prepared)
+    refuse_begun_replacement(prepared)
     if expected is not None and planned.saved is not None:
         expected.refuse_another(planned.saved)
     refuse_what_is_blocked(planned)

@@ -22,13 +22,21 @@ from gitops_dr.engine.prepare import Prepared, prepare
 from gitops_dr.engine.pruning import delete, is_written_by_us
 from gitops_dr.engine.recorded import read_state, read_tree
 from gitops_dr.engine.releasing import carry_out_and_release
+from gitops_dr.engine.standby_claims import (
+    StandbyClaims,
+    bring_up_to_date,
+    look_at_standby,
+    refuse_begun_replacement,
+    refuse_no_standby,
+)
 from gitops_dr.engine.target_then import owned_then
-from gitops_dr.errors import RepositoryError
+from gitops_dr.errors import RepositoryError, UsageError
 from gitops_dr.events import Emit, Notice, silent
 from gitops_dr.model import GOOD_ENDS, Entry, Outcome, Ref
 from gitops_dr.planning.prune import Pruning, prune, refuse_shrinking
 from gitops_dr.planning.selection import Intent, Release
 from gitops_dr.results.rebuild import Planned, Synced
+from gitops_dr.results.standby import ClaimsBrought
 
 Confirm = Callable[[Planned], None]
 """Called before the first write; raises ``RefusedError`` to stop."""
@@ -44,6 +52,8 @@ def sync(
     without_pruning: bool = False,
     allow_shrink: bool = False,
     replacing: bool = False,
+    replace_claims: bool = False,
+    drop_replaced: bool = False,
     take_ownership: bool = False,
     release: Release = Release.IF_NEWEST,
     without_secrets: bool = False,
@@ -60,11 +70,21 @@ def sync(
     again, it does what is left to do. Into a cold target that was not failed over to nothing is
     written: the result is what a rebuild there would do, with what is in its way.
 
+    ``replace_claims``: claims of a warm standby that we filled from older data, and that nothing
+    used, get the commit's. Their volumes are kept; ``drop_replaced``: until the claim is replaced
+    again.
+
     Raises ``RefusedError``, before anything is written, for another cluster than the target's, for
     claims without data and Secrets that stay closed, and for a commit that wants nothing, or
     suddenly much less, unless ``allow_shrink``; from a checkout that does not know of the last
-    failover; and what ``confirm`` raises.
+    failover; where claims are to be replaced and it is no warm standby; and what ``confirm``
+    raises.
     """
+    if replace_claims and target is None:
+        raise UsageError(
+            "--replace-claims: is about the claims of a standby, and no --target was said",
+            hint="gitops-dr volumes restore gives claims of the source older data",
+        )
     intent = Intent(
         overwrite=True,
         replace=replacing,
@@ -83,6 +103,12 @@ def sync(
     )
     planned, connection = prepared.planned, prepared.connection
     refuse_unsettled(prepared)
+    standby: StandbyClaims | None = None
+    if replace_claims:
+        refuse_no_standby(prepared)
+        standby = look_at_standby(prepared, drop=drop_replaced)
+    else:
+        refuse_begun_replacement(prepared)
     if prepared.target.is_empty:
         return planned
     cluster, commit = planned.goal.cluster, planned.goal.commit
@@ -94,7 +120,9 @@ def sync(
         )
     refuse_what_is_blocked(planned)
     shown = replace(
-        planned, plan=replace(planned.plan, steps=(*planned.plan.steps, *pruning.steps))
+        planned,
+        plan=replace(planned.plan, steps=(*planned.plan.steps, *pruning.steps)),
+        claims=standby.plan if standby else None,
     )
     confirm(shown)
 
@@ -102,6 +130,15 @@ def sync(
     resources = {**prepared.examined.observation.resources, **prepared.resources}
     with holding("sync", connection=connection, emit=emit):
         settle(prepared)
+        claims: ClaimsBrought | None = None
+        if standby is not None:
+            # It may have been failed over to since it was looked at.
+            refuse_unsettled(prepared)
+            claims = bring_up_to_date(prepared, standby, timeout=timeout, emit=emit)
+        if standby is not None and standby.plan.replaced:
+            prepared = prepare(where, at=commit, intent=intent, target=target, emit=emit)
+            # What else is in the way was looked at before the first write.
+            refuse_what_is_blocked(replace(prepared.planned, checks=()))
         rebuilt = carry_out_and_release(
             prepared,
             intent,
@@ -115,7 +152,7 @@ def sync(
         if all(outcome.result in GOOD_ENDS for outcome in pruned):
             targets = prepared.opened.head or "" if target else ""
             _note(connection, cluster, SyncedTo(commit, target or "", targets), before, emit)
-    return Synced(rebuilt, before.commit if before else "", tuple(pruned), pruning.kept)
+    return Synced(rebuilt, before.commit if before else "", tuple(pruned), pruning.kept, claims)
 
 
 def _left_git(

@@ -7,14 +7,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_api import FakeApi, listed, reply
 from volumes_samples import RECORD
 
 from gitops_dr.desired.target import IDENTITY
 from gitops_dr.desired.target_state import Rewriter
 from gitops_dr.engine import point_claims
-from gitops_dr.engine.point_claims import PointClaims, look_at_claims, refuse_other_data
+from gitops_dr.engine.point_claims import (
+    PointClaims,
+    begun_runs,
+    look_at_claims,
+    refuse_other_data,
+)
 from gitops_dr.errors import RefusedError
 from gitops_dr.model import Gap, Ref
+from gitops_dr.volumes.in_place import NOTE, Note, write_note
 from gitops_dr.volumes.restore import restored_name
 from gitops_dr.volumes.retention import handle_of
 
@@ -112,9 +119,35 @@ REFUSALS = [
 @pytest.mark.parametrize(("claims", "may", "will_be", "said"), REFUSALS)
 def test_other_data_is_refused(claims: PointClaims, may: bool, will_be: bool, said: str) -> None:
     if not said:
-        refuse_other_data(claims, replace=may, will_be=will_be)
+        refuse_other_data(claims, "standby", replace=may, will_be=will_be)
         return
     with pytest.raises(RefusedError) as caught:
-        refuse_other_data(claims, replace=may, will_be=will_be)
+        refuse_other_data(claims, "standby", replace=may, will_be=will_be)
     assert str(caught.value).startswith(said)
     assert caught.value.hint
+
+
+def noted(volume: str, ref: Ref, together: Any, **parts: Any) -> Any:
+    claim = {"metadata": {"namespace": ref.namespace, "name": ref.name}}
+    names = {f"{one.namespace}/{one.name}": "pv" for one in together}
+    note = Note(claim, f"from-{ref.name}", "Delete", names, **parts)
+    return {"metadata": {"name": volume, "annotations": {NOTE: write_note(note)}}}
+
+
+def test_what_did_not_end_is_found_by_run(api: FakeApi, connection: Any) -> None:
+    volumes = [
+        noted("pv-a", A, (A, B), at_rest="older"),
+        noted("pv-c", C, (C,)),
+        {"metadata": {"name": "pv-x"}},
+    ]
+    api.on("/api/v1/persistentvolumes", reply(listed(*volumes)))
+    first, second = begun_runs(connection)
+    assert (first.claims, first.snapshots, first.at_rest) == ({A, B}, {A: "from-a"}, True)
+    assert (second.claims, second.snapshots, second.at_rest) == ({C}, {C: "from-c"}, False)
+
+
+def test_a_note_that_cannot_be_read_is_refused(api: FakeApi, connection: Any) -> None:
+    broken = {"metadata": {"name": "pv-a", "annotations": {NOTE: "{"}}}
+    api.on("/api/v1/persistentvolumes", reply(listed(broken)))
+    with pytest.raises(RefusedError, match="PersistentVolume pv-a cannot be read"):
+        begun_runs(connection)

@@ -48,6 +48,7 @@ def carried_out(
     patch.setattr(releasing, "carry", lambda *_, **__: Carried(rebuilt, seen))
     patch.setattr(releasing, "release", lambda *_, **__: released)
     patch.setattr(releasing, "what_changed", lambda *_, **__: None)
+    patch.setattr(releasing, "note_rest", lambda *_: None)
     found = releasing.carry_out_and_release(prepared, intent)
     return "released" if found.equal == -1 else found
 

@@ -435,3 +435,27 @@ def test_it_installs_what_is_pinned_and_nothing_else(temp: Path, tmp_path: Path)
     done = install(root, temp)
     assert done.returncode != 0
     assert "orjson" in done.stderr
+
+
+# -- sync ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("replace_claims", "drop", "flags"),
+    [
+        ("false", "false", []),
+        ("true", "false", ["--replace-claims"]),
+        ("true", "true", ["--replace-claims", "--drop-replaced"]),
+        ("$(touch owned)", "yes", []),
+    ],
+)
+def test_claims_are_replaced_only_if_that_is_said(
+    temp: Path, replace_claims: str, drop: str, flags: list[str]
+) -> None:
+    names = ("AGE_KEY", "CLUSTER", "CONTEXT", "KUBECONFIG_CONTENT", "SIGNERS")
+    said = {"REPLACE_CLAIMS": replace_claims, "DROP_REPLACED": drop}
+    sync = Runner(temp, dict.fromkeys(names, "") | {"REPOSITORY": "."} | said)
+    done = sync.run("sync/sync.sh", TARGET="standby", EXIT_CODE="3")
+    assert sync.arguments == ["sync", "--repo=.", "--yes", "--target=standby", *flags]
+    assert (done.returncode, sync.outputs) == (3, {"exit-code": "3"})
+    assert not (temp / "owned").exists()

@@ -17,7 +17,7 @@ from gitops_dr.model import Gap, Plan, Ref
 from gitops_dr.reports import failover as report
 from gitops_dr.resources import shipped
 from gitops_dr.results.export import Pushed
-from gitops_dr.results.failover import FailedOver, FailoverPlan, GivenBack
+from gitops_dr.results.failover import AlreadyActive, FailedOver, FailoverPlan, GivenBack
 from gitops_dr.results.rebuild import Goal, Planned, Rebuilt
 from gitops_dr.results.volumes import ClaimRestore
 
@@ -171,3 +171,17 @@ def test_what_was_given_back() -> None:
     assert report.given_back_exit_code(result) == ExitCode.PARTIAL
     assert "Job/x: 403" in report.given_back_as_table(result, {})
     assert json.loads(report.given_back_as_json(result, {}))["problems"] == ["Job/x: 403"]
+
+
+def test_one_that_has_ended_is_told_and_nothing_else() -> None:
+    already = AlreadyActive("prod", "standby", COMMIT, COMMIT, "2026-11-26T11:00:00+00:00")
+    found = json.loads(report.already_as_json(already, {}))
+    jsonschema.validate(found, SCHEMA)
+    assert found["complete"] is True
+    assert found["alreadyActive"]["since"] == already.since
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({key: found[key] for key in ("complete", "seconds")}, SCHEMA)
+    text = report.already_as_table(replace(already, since=HOSTILE), {})
+    assert text.startswith("standby is active already: prod was failed over to it at a")
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 4

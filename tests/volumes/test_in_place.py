@@ -117,6 +117,17 @@ def test_a_claim_is_made_again_for_its_old_volume() -> None:
     body = with_old_volume(note(), "pv-1")
     assert body["spec"]["volumeName"] == "pv-1"
     assert "volumeName" not in note().claim["spec"]
+    assert "dataSourceRef" not in body["spec"]
+
+
+def test_a_standbys_claim_still_says_what_its_old_volume_was_filled_from() -> None:
+    body = with_old_volume(note(at_rest="gitops-dr-aa"), "pv-1")
+    assert body["spec"]["dataSourceRef"] == {
+        "apiGroup": "snapshot.storage.k8s.io",
+        "kind": "VolumeSnapshot",
+        "name": "gitops-dr-aa",
+    }
+    assert standing(body, note(snapshot="gitops-dr-aa"), "pv-1") is Standing.OLD
 
 
 @pytest.mark.parametrize(
@@ -179,7 +190,8 @@ def volume(text: str | None) -> dict[str, Any]:
 
 
 def test_a_note_is_read_as_it_was_written() -> None:
-    assert note_of(volume(write_note(note()))) == note()
+    for one in (note(), note(at_rest="gitops-dr-aa")):
+        assert note_of(volume(write_note(one))) == one
     assert note().ref == CLAIM
 
 

@@ -1,177 +1,32 @@
 """A failover to a warm standby, and what must never happen in one: two that run, old data in use.
 
-On two labs with one storage, as a person would; the tests tell one story and run in its order. A
-primary that is dead is one that nobody can reach any more: its kubeconfig leads nowhere.
+On two labs with one storage, as a person would; the tests tell one story and run in its order.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 import yaml
-from command import Said, commit_all, git, gitops_dr
-from stateful import App, Cluster
-
-from gitops_dr import lab as labs
-from gitops_dr.resources import shipped
-from gitops_dr.volumes.in_place import REPLACED
+from command import git, gitops_dr
+from failover_story import CRON, PRIMARY, Story, begun, claims_of, is_kept, replicas
+from stateful import App
 
 pytestmark = pytest.mark.lab
 
-SCHEMA = json.loads(shipped("reports/schemas/failover.json").read_text(encoding="utf-8"))
 WEB = App("web", "Deployment", "directory")
 DB = App("db", "StatefulSet", "directory-wait")
 APPS = (WEB, DB)
-CRON = "/apis/batch/v1/namespaces/web/cronjobs"
-NIGHTLY = {
-    "metadata": {"name": "nightly"},
-    "spec": {
-        "schedule": "0 3 * * *",
-        "jobTemplate": {
-            "spec": {
-                "template": {
-                    "spec": {
-                        "containers": [{"name": "main", "image": "registry.example.com/main:1"}],
-                        "restartPolicy": "Never",
-                    }
-                }
-            }
-        },
-    },
-}
-SETTINGS = """\
-format: 1
-clusters:
-  primary: {context: primary}
-  standby: {context: standby}
-"""
-STANDBY = """\
-# Where we go when the primary is lost.
-format: 1
-cluster: primary
-context: standby
-strategy: warm   # it waits
-"""
-PRIMARY = """\
-format: 1
-cluster: standby
-context: primary
-"""
-
-
-class Story:
-    def __init__(self, root: Path, primary: Cluster, standby: Cluster) -> None:
-        self.repo, self.primary, self.standby = root / "repository", primary, standby
-        self.dead = root / "dead.yaml"
-        self.primary_is_dead = False
-
-    @property
-    def environment(self) -> dict[str, str]:
-        primary = self.dead if self.primary_is_dead else self.primary.lab.kubeconfig
-        files = (primary, self.standby.lab.kubeconfig)
-        return {"KUBECONFIG": os.pathsep.join(map(str, files))}
-
-    def run(self, *arguments: str, code: int = 0) -> Said:
-        said = gitops_dr(*arguments, "--repo", str(self.repo), environment=self.environment)
-        assert said.code == code, f"{said.code}\n{said.err}\n{said.out[:4000]}"
-        return said
-
-    def failover(self, *arguments: str, to: str = "standby", code: int = 0) -> Any:
-        command = ("failover", "--target", to, "--yes", "-o", "json")
-        said = self.run(*command, *arguments, code=code)
-        if not said.out:
-            return said
-        jsonschema.validate(said.json, SCHEMA)
-        return said.json
-
-    def run_until(self, point: str, *arguments: str) -> None:
-        """Run a command that dies there as by ``kill -9``; see killed.py."""
-        program = [sys.executable, Path(__file__).parents[1] / "killed.py", point, *arguments]
-        done = subprocess.run(
-            [*program, "--repo", str(self.repo)],
-            env=os.environ | self.environment | {"GITOPS_DR_DEBUG": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == -signal.SIGKILL, (done.returncode, done.stdout, done.stderr)
-
-    def write(self, path: str, text: str) -> None:
-        file = self.repo / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def commit(self) -> str:
-        return commit_all(self.repo)
-
-    @property
-    def head(self) -> str:
-        return git(self.repo, "rev-parse", "HEAD").strip()
-
-    def target(self, name: str = "standby") -> Any:
-        return yaml.safe_load(git(self.repo, "show", f"HEAD:targets/{name}/target.yaml"))
-
-    def exports(self, cluster: str) -> int:
-        return int(git(self.repo, "rev-list", "--count", f"--grep=^Cluster: {cluster}$", "HEAD"))
-
-    def noted(self, cluster: Cluster, name: str) -> dict[str, str]:
-        found = cluster.look(f"/api/v1/namespaces/gitops-dr/configmaps/{name}")
-        return found["data"] if found else {}
-
-
-def replicas(cluster: Cluster, app: App) -> int:
-    return cluster.look(app.path)["spec"]["replicas"]
-
-
-def is_kept(cluster: Cluster, volume: str, of: str) -> bool:
-    """Whether a volume that was replaced is there still, with its data."""
-    body = cluster.look(f"/api/v1/persistentvolumes/{volume}")
-    handle = body["spec"]["csi"]["volumeHandle"]
-    return (
-        body["metadata"]["annotations"][REPLACED] == of
-        and body["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-        and (cluster.lab.storage / "volumes" / handle / "deep/table").is_file()
-    )
-
-
-def claims_of(found: Any, key: str) -> list[str]:
-    return sorted(f"{one['claim']['namespace']}/{one['claim']['name']}" for one in found[key])
-
-
+NIGHTLY = f"{CRON.format('web')}/nightly"
 NAMES = sorted([*WEB.named, *DB.named])
 
 
 @pytest.fixture(scope="module")
 def story(lab_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    root = tmp_path_factory.mktemp("failover")
-    with (
-        tempfile.TemporaryDirectory(prefix="storage-") as storage,
-        labs.running("primary", storage=Path(storage)) as source,
-        labs.running("standby", storage=Path(storage)) as target,
-    ):
-        found = Story(root, Cluster(source), Cluster(target))
-        assert gitops_dr("init", str(found.repo), "--cluster", "primary").code == 0
-        found.write("gitops-dr.yaml", SETTINGS)
-        found.write("targets/standby/target.yaml", STANDBY)
-        found.write("targets/cold/target.yaml", STANDBY.replace("warm", "cold"))
-        found.commit()
-        text = source.kubeconfig.read_text()
-        # Nothing listens there.
-        found.dead.write_text(text.replace(source.server, "https://127.0.0.1:1"))
-        found.primary.start(*APPS)
-        found.primary.make(CRON, NIGHTLY)
-        found.primary.write("first", *APPS)
+    with begun(tmp_path_factory.mktemp("failover"), *APPS) as found:
         yield found
 
 
@@ -189,7 +44,7 @@ def test_a_warm_standby_is_there_and_rests(story: Story) -> None:
     assert synced["complete"]
     for app in APPS:
         assert replicas(story.standby, app) == 0
-    assert story.standby.look(f"{CRON}/nightly")["spec"]["suspend"] is True
+    assert story.standby.look(NIGHTLY)["spec"]["suspend"] is True
     # A claim that binds at once is filled by now.
     assert story.standby.sums(WEB) == story.primary.sums(WEB)
 
@@ -249,7 +104,7 @@ def test_the_primary_is_dead(story: Story) -> None:
         story.standby.await_running(app)
         assert story.standby.sums(app) == story.primary.sums(app)
     assert is_kept(story.standby, old, "web/data")
-    assert story.standby.look(f"{CRON}/nightly")["spec"]["suspend"] is False
+    assert story.standby.look(NIGHTLY)["spec"]["suspend"] is False
     assert story.target()["active"] is True
     text = (story.repo / "targets/standby/target.yaml").read_text()
     assert text.startswith("# Where we go when the primary is lost.\n")
@@ -261,8 +116,18 @@ def test_the_primary_is_dead(story: Story) -> None:
     assert noted["ended"]
 
 
-def test_a_second_time_is_refused(story: Story) -> None:
-    assert "has been failed over to" in story.failover("--fenced", code=6).err
+def test_a_second_time_there_is_nothing_to_do(story: Story) -> None:
+    before = story.head
+    found = story.failover("--fenced")
+    assert found["complete"]
+    assert found["alreadyActive"]["commit"] == before
+    said = story.run("failover", "--target", "standby", "--yes", "--fenced")
+    assert said.out.startswith("standby is active already: primary was failed over to it at ")
+    # What would not be what was asked for is refused.
+    assert "is stopped before that only" in story.failover("--fence", code=6).err
+    older = story.failover("--fenced", "--at", "HEAD~2", code=6)
+    assert "has been failed over to at " in older.err
+    assert story.head == before
 
 
 def test_a_checkout_that_does_not_know_it_is_refused(story: Story, tmp_path: Path) -> None:
@@ -348,8 +213,8 @@ def test_back_again_killed_and_continued(story: Story) -> None:
         assert replicas(story.standby, app) == 0
     for name, volume in old.items():
         assert is_kept(story.primary, volume, f"{'web' if name == 'data' else 'db'}/{name}")
-    assert story.primary.look(f"{CRON}/nightly")["spec"]["suspend"] is False
-    assert story.standby.look(f"{CRON}/nightly")["spec"]["suspend"] is True
+    assert story.primary.look(NIGHTLY)["spec"]["suspend"] is False
+    assert story.standby.look(NIGHTLY)["spec"]["suspend"] is True
     assert story.noted(story.standby, "failover-primary")["active"] == "false"
     assert found["rpo"]["dataSeconds"] == 0
     point = found["point"]["commit"]
@@ -377,7 +242,7 @@ def test_a_fence_can_be_taken_back(story: Story) -> None:
     assert "StatefulSet" in {one["kind"] for one in back["objects"]}
     for app in APPS:
         story.primary.await_running(app)
-    assert story.primary.look(f"{CRON}/nightly")["spec"]["suspend"] is False
+    assert story.primary.look(NIGHTLY)["spec"]["suspend"] is False
     drift = story.run("drift", "--cluster", "primary", "-o", "json").json
     assert drift["differences"] == []
 

@@ -7,6 +7,8 @@ arguments=(--repo=. --yes)
 if [ -n "$CLUSTER" ]; then arguments+=("--cluster=$CLUSTER"); fi
 if [ -n "$CONTEXT" ]; then arguments+=("--context=$CONTEXT"); fi
 if [ -n "$TARGET" ]; then arguments+=("--target=$TARGET"); fi
+if [ "$REPLACE_CLAIMS" = true ]; then arguments+=(--replace-claims); fi
+if [ "$DROP_REPLACED" = true ]; then arguments+=(--drop-replaced); fi
 if [ -n "$SIGNERS" ]; then arguments+=("--trusted-signers=$(realpath -- "$SIGNERS")"); fi
 
 source "$(dirname "${BASH_SOURCE[0]}")/../kubeconfig.sh"
