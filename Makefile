@@ -1,6 +1,9 @@
 # One-liners; what needs more stands in scripts/. `make` alone lists them.
 PYTHON_IN_VENV := .venv/bin/python
 
+# Where it is set, as in images of Python, every process compiles all of its modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test campaign bench bench-large fmt docs example lock clean
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from named import COLLECTED
 
 from gitops_dr import lab as labs
 from gitops_dr.lab import Lab
@@ -25,17 +26,26 @@ settings.load_profile("default")
 
 LAB_FIXTURES = {"lab", "kubeconfig", "new_lab", "lab_home"}
 
-LONG = {"workflows", "security"}
+LONG = {"forge", "lab", "security", "workflows"}
 
 NewLab = Callable[..., Lab]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[COLLECTED] = frozenset(item.nodeid for item in items)
     for item in items:
         if LAB_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.lab)
     # The longest files come first, so that no worker is left with one of them in the end.
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    cores = len(os.sched_getaffinity(0))
+    # A test on a lab waits for its cluster now and then; another one can be run meanwhile.
+    return cores + 1 if config.option.markexpr.startswith("lab") else cores
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -411,7 +412,7 @@ def test_defaults_of_custom_resources_do_not_count(api, place, compare, namespac
     api.create(crd)
     api.until(crd, compile_when([{"true_condition": ["Established"]}]))
     while not schemas(api.connection, "authored.example.com", "v1"):
-        pass  # The API server publishes it a moment later.
+        time.sleep(0.1)  # The API server publishes it a moment later.
     shelf = {
         "apiVersion": "authored.example.com/v1",
         "kind": "Shelf",

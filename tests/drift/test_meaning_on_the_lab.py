@@ -3,6 +3,7 @@
 import base64
 import copy
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def documents(api: ApiServer) -> Documents:
         documents = Documents(api.connection)
         if all(documents.shape("meaning.example.com", "v1", name) for name in names):
             return documents
+        time.sleep(0.1)
 
 
 class Scene:

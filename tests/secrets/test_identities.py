@@ -17,6 +17,12 @@ KEY, OTHER = Key(), Key()
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFBnPhaQZt7BNuzf0X0aOnnTC5X/Sh0RLvTqU2o7S6rG me@example"
 
 
+def misspelt(text: str) -> str:
+    """Another last letter, so that the sum at the end is not the text's."""
+    last, other = text[-1], "q" if text.islower() else "Q"
+    return text[:-1] + (other if last != other else chr(ord(other) - 1))
+
+
 def test_a_key_file() -> None:
     text = f"# created: 2026\n# public key: x\n\n  {KEY.text}  \r\n{OTHER.text}"
     identities = parse_identities(text, "keys.txt")
@@ -51,7 +57,7 @@ def test_nothing_private_is_shown() -> None:
 
 
 BAD = {
-    "misspelt": KEY.text[:-1] + "Q",
+    "misspelt": misspelt(KEY.text),
     "a public key": KEY.recipient,
     "words": "no key at all",
     "a plugin": "AGE-PLUGIN-YUBIKEY-1QQQQQQQ",
@@ -91,7 +97,9 @@ def test_an_ssh_key_with_a_passphrase(tmp_path: Path, kind: str) -> None:
     if not shutil.which("ssh-keygen"):
         pytest.skip("ssh-keygen is not there")
     file = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "secret", "-f", file], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", kind, "-b", "2048", "-N", "secret", "-f", file], check=True
+    )
     with pytest.raises(SecretError, match="no SSH key that age can use") as caught:
         parse_identities(file.read_text(), "id")
     assert "passphrase" in caught.value.hint
@@ -107,7 +115,7 @@ def test_recipients_are_trimmed_and_none_is_there_twice() -> None:
     [
         "",
         "age1x",
-        pytest.param(KEY.recipient[:-1] + "0", id="another sum"),
+        pytest.param(misspelt(KEY.recipient), id="another sum"),
         "ssh-ed25519 x",
         "ssh-dss AAAA",
         "age1yubikey1qqqq",

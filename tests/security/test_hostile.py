@@ -7,10 +7,9 @@ the ``line`` of each row of ``hostile.yaml`` in a copy. By hand: put ``without``
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
+from named import missing
 from security.rows import BEGIN, END, PAGE, ROOT, Row, as_table, rows
 
 ROWS = rows()
@@ -32,11 +31,8 @@ def test_without_it_the_file_is_still_python(row: Row) -> None:
     compile(row.take_out(row.path.read_text(encoding="utf-8")), row.file, "exec")
 
 
-def test_the_tests_are_there() -> None:
-    named = sorted({test for row in ROWS for test in row.tests})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    run = subprocess.run([*command, *named], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_the_tests_are_there(pytestconfig: pytest.Config) -> None:
+    assert missing({test for row in ROWS for test in row.tests}, pytestconfig) == []
 
 
 def test_the_page_has_the_table() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import git, gitops_dr
+from fake_api import api, write_kubeconfig
 
 from gitops_dr.config import cluster_settings
 from gitops_dr.errors import RepositoryError, UsageError
@@ -17,6 +18,8 @@ from gitops_dr.repository.git import Git
 from gitops_dr.repository.history import commit_info, resolve
 from gitops_dr.repository.repository import create_repository, head, open_repository
 from gitops_dr.repository.tree import blobs, read_file
+
+__all__ = ["api"]
 
 SETTINGS = b"format: 1\nclusters:\n  prod: {}\n"
 
@@ -154,18 +157,17 @@ def test_the_configuration_names_no_kubeconfig(tmp_path, place):
         cluster_settings(text, cluster=None, context=None, environment={})
 
 
-def test_no_kubeconfig_of_the_repository_is_read(repo, trap, tmp_path, monkeypatch):
+def test_no_kubeconfig_of_the_repository_is_read(repo, trap, api, tmp_path, monkeypatch):
     """Its exec plugin would run as the one who looks at it. The user's own may."""
     script, marker = trap
-    kubeconfig = (
-        "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-        "contexts: [{name: c, context: {cluster: c, user: u}}]\n"
-        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
-        "users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, "
-        f"command: {script}, interactiveMode: Never}}}}}}]\n"
-    )
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(script),
+        "interactiveMode": "Never",
+    }
+    kubeconfig = write_kubeconfig(tmp_path / "made", api.url, {"exec": plugin}).read_bytes()
     places = ("kubeconfig", "config", ".kube/config", "clusters/prod/kubeconfig")
-    save(repo, {place: kubeconfig.encode() for place in places})
+    save(repo, dict.fromkeys(places, kubeconfig))
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -174,7 +176,7 @@ def test_no_kubeconfig_of_the_repository_is_read(repo, trap, tmp_path, monkeypat
     assert not marker.exists()
 
     (home / ".kube").mkdir()
-    (home / ".kube" / "config").write_text(kubeconfig)
+    (home / ".kube" / "config").write_bytes(kubeconfig)
     assert gitops_dr("export", "--dry-run", cwd=repo.root).code in (2, 4)
     assert marker.exists()
 

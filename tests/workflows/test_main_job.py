@@ -221,6 +221,7 @@ def test_a_killed_rebuild_is_continued_by_the_same_command(repo, target):
         names = namespaces.json("GET", "/api/v1/namespaces")["items"]
         if any(item["metadata"]["name"] == "orders" for item in names):
             break
+        time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert gitops_dr("drift", "--repo", str(repo), kubeconfig=target).code == 1
@@ -259,12 +260,12 @@ def test_another_cluster_is_not_exported_over_the_first(repo, target):
 
 def test_a_sudden_loss_is_refused(repo, target):
     head = git(repo, "rev-parse", "HEAD")
-    connect(target).request("DELETE", "/api/v1/namespaces/catalog")
+    connection = connect(target)
+    connection.request("DELETE", "/api/v1/namespaces/catalog")
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        left = connect(target).json("GET", "/api/v1/namespaces/catalog/configmaps")["items"]
-        if not left:
-            break
+    while connection.json("GET", "/api/v1/namespaces/catalog/configmaps")["items"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     said = export(repo, target)
     assert said.code == 6
     assert "--allow-shrink" in said.err

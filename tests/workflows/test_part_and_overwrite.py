@@ -41,6 +41,7 @@ def delete_and_wait(connection: Connection, path: str) -> None:
             if error.status == 404:
                 return
             raise
+        time.sleep(0.05)
     pytest.fail(f"{path} is still there")
 
 
