@@ -16,7 +16,6 @@ from gitops_dr.cluster.discover import discover, identify
 from gitops_dr.desired.managers import Holder
 from gitops_dr.desired.outward import NO_HOLD
 from gitops_dr.desired.target import IDENTITY, Target
-from gitops_dr.desired.target_state import OF_EACH
 from gitops_dr.engine.aims import Aim, Aims
 from gitops_dr.engine.checking import STORAGE_CLASS, Groundwork, checked, source_answers
 from gitops_dr.engine.collecting import uncollected
@@ -24,6 +23,7 @@ from gitops_dr.engine.difference import Examined, examine
 from gitops_dr.engine.fixed import find_fixed
 from gitops_dr.engine.images import lacking_images
 from gitops_dr.engine.keyed import with_secrets
+from gitops_dr.engine.lacking_secrets import closed, not_brought
 from gitops_dr.engine.lost_points import refuse_lost_points, tell_lost_points
 from gitops_dr.engine.opening import Opened, Where, open_cluster, open_repo
 from gitops_dr.engine.outward import is_another, outwards, refuse_release, with_hold
@@ -39,7 +39,7 @@ from gitops_dr.engine.targets import open_target, read_target, refuse_another
 from gitops_dr.errors import UsageError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.manifests.path import plural_of
-from gitops_dr.model import Body, Difference, Gap, Plan, Presence, Ref, Resource, State, in_order
+from gitops_dr.model import Body, Difference, Plan, Presence, Ref, Resource, State, in_order
 from gitops_dr.planning.admission import background
 from gitops_dr.planning.conflicts import with_conflicts
 from gitops_dr.planning.facts import ObjectFacts, collect
@@ -266,8 +266,8 @@ def prepare_from(
         digest=saved.digest,
         saved=saved,
         equal=examined.equal,
-        gaps=(*plan.gaps, *examined.unreadable, *_not_brought(examined, plan, intent)),
-        blocked=(*restoring.blocked, *_closed(examined, chosen, intent)),
+        gaps=(*plan.gaps, *examined.unreadable, *not_brought(examined, plan, intent)),
+        blocked=(*restoring.blocked, *closed(examined, chosen, intent)),
         restored=tuple(restoring.records[ref] for ref in sorted(restoring.records)),
         outward=outwards(opened, examined, target, intent, chosen),
     )
@@ -309,41 +309,6 @@ def _restored(
         accept_empty=accept_empty,
         target_uid=target_uid,
     )
-
-
-def _closed(examined: Examined, chosen: frozenset[Ref], intent: Intent) -> list[Gap]:
-    """The Secrets that cannot be opened, unless the person does without them."""
-    if intent.without_secrets:
-        return []
-    unopened = examined.recorded.unopened
-    return [Gap(ref, unopened[ref]) for ref in sorted(chosen & unopened.keys())]
-
-
-def _not_brought(examined: Examined, plan: Plan, intent: Intent) -> list[Gap]:
-    """The Secrets whose values come from elsewhere, and have not come to the target yet."""
-    if intent.selection:
-        return []
-    told = {gap.ref for gap in plan.gaps}
-    there = examined.observation.external
-    seen = examined.observation.state
-    gaps = [
-        Gap(omission.ref, "is each cluster's own, and this one has none")
-        for omission in examined.omissions
-        if omission.rule == OF_EACH
-        and omission.ref not in seen.entries
-        and omission.ref not in seen.unlisted
-        and omission.ref not in told
-    ]
-    rewriter = examined.recorded.rewriter
-    for source, recorded in sorted(examined.recorded.tree.sealing.records.external.items()):
-        ref = rewriter.ref(source)
-        if ref is None or ref in examined.desired.entries:
-            continue
-        keys = sorted(set(recorded.keys) - set(there[ref].keys if ref in there else ()))
-        if ref not in told and (keys or ref not in there):
-            of = f" (keys: {', '.join(keys)})" if keys else ""
-            gaps.append(Gap(ref, f"comes from elsewhere, and has not come{of}"))
-    return gaps
 
 
 def _with_sources(wanted: State, restoring: Restored) -> State:
