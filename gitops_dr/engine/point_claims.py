@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitops_dr.cluster.apply import late_binding_classes
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.listing import collection_path
+from gitops_dr.cluster.rest_record import rests_since
+from gitops_dr.cluster.standing_record import read_standing
+from gitops_dr.desired.target import Strategy
 from gitops_dr.engine.claim_history import records_ever
 from gitops_dr.engine.claims import CLAIMS, await_gone, delete_claim, find_claim
 from gitops_dr.engine.in_place import InPlace, notes
@@ -24,6 +27,7 @@ from gitops_dr.errors import ClusterError, RefusedError
 from gitops_dr.events import Emit, PhaseEnded, PhaseStarted, silent
 from gitops_dr.model import Body, Gap, Ref
 from gitops_dr.results.volumes import ClaimRestore
+from gitops_dr.volumes.at_rest import perhaps_used
 from gitops_dr.volumes.held_data import has_volume, other_data
 from gitops_dr.volumes.in_place import CannotReplaceError, Note
 from gitops_dr.volumes.records import SnapshotRecord
@@ -94,6 +98,30 @@ def look_at_claims(prepared: Prepared) -> PointClaims:
         tuple(there),
         live,
     )
+
+
+def with_perhaps_used(prepared: Prepared, claims: PointClaims) -> PointClaims:
+    """The same, and what may have been used since it was filled from the point is stale, too.
+
+    So it is after a failover that was taken back by hand. At a hot target claims are used, and what
+    they hold is its own. Raises ``ApiError``.
+    """
+    connection, cluster = prepared.connection, prepared.opened.settings.name
+    if prepared.target.strategy is Strategy.HOT:
+        return claims
+    since = rests_since(connection, cluster)
+    if since is None:
+        standing = read_standing(connection, cluster)
+        if standing is None or not standing.commit:
+            return claims  # Nothing of ours has ever started anything there.
+    known = {gap.ref for gap in claims.stale}
+    used = tuple(
+        Gap(ref, why)
+        for ref in claims.there
+        if ref not in known and has_volume(claims.live[ref])
+        if (why := perhaps_used(claims.live[ref], since))
+    )
+    return replace(claims, stale=(*claims.stale, *used))
 
 
 def refuse_other_data(claims: PointClaims, target: str, *, replace: bool, will_be: bool) -> None:

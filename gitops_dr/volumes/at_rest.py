@@ -96,17 +96,27 @@ def why_it_stays(
         return used_by
     if late:
         return "it has a volume, which its class makes only for a pod"
+    return perhaps_used(live, rests_since) or _said_to_be_used(live, claims)
+
+
+def perhaps_used(live: Body, rests_since: datetime | None) -> str:
+    """Why nobody knows whether what we have started used a claim since it was made.
+
+    Empty if nothing did, as far as that is known: ``rests_since`` is since when nothing was started
+    there, None if that is not known of any moment.
+    """
+    if rests_since is None:
+        return "it may have been used: the standby was not known to rest until now"
     made = as_moment(str(live["metadata"].get("creationTimestamp") or ""))
-    if made is None or rests_since is None or made < rests_since:
-        if rests_since is None:
-            return "it may have been used: the standby was not known to rest until now"
+    if made is None or made < rests_since:
         since = rests_since.isoformat()
         return f"it may have been used: the standby is known to rest only since {since}"
-    return _said_to_be_used(live, made, claims)
+    return ""
 
 
-def _said_to_be_used(live: Body, made: datetime, claims: int) -> str:
+def _said_to_be_used(live: Body, claims: int) -> str:
     """What Kubernetes itself says of it; before 1.37, nothing."""
+    made = as_moment(str(live["metadata"].get("creationTimestamp") or ""))
     for condition in (live.get("status") or {}).get("conditions") or ():
         if condition.get("type") != _UNUSED:
             continue
@@ -114,7 +124,7 @@ def _said_to_be_used(live: Body, made: datetime, claims: int) -> str:
             return "a pod uses it"
         since = str(condition.get("lastTransitionTime") or "")
         moment = as_moment(since)
-        if moment is None or moment - made > noted_within(claims):
+        if moment is None or made is None or moment - made > noted_within(claims):
             return f"a pod may have used it until {since}"
     return ""
 

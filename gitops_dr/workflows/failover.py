@@ -34,6 +34,7 @@ from gitops_dr.engine.point_claims import (
     look_at_claims,
     refuse_other_data,
     replace_claims,
+    with_perhaps_used,
 )
 from gitops_dr.engine.prepare import Prepared, prepare
 from gitops_dr.engine.releasing import carry_out_and_release
@@ -209,6 +210,8 @@ def _gather(
     now = datetime.now(UTC)
     standing = before or Standing(wanted.target, begun=now.isoformat(timespec="milliseconds"))
     claims = look_at_claims(prepared)
+    if not (before and before.filled):
+        claims = with_perhaps_used(prepared, claims)
     plan = FailoverPlan(
         planned=prepared.planned,
         source=source.cluster,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from fake_api import FakeApi, listed, reply
 from volumes_samples import RECORD
 
-from gitops_dr.desired.target import IDENTITY
+from gitops_dr.cluster.standing_record import Standing
+from gitops_dr.desired.target import IDENTITY, Strategy, Target
 from gitops_dr.desired.target_state import Rewriter
 from gitops_dr.engine import point_claims
 from gitops_dr.engine.point_claims import (
@@ -18,6 +20,7 @@ from gitops_dr.engine.point_claims import (
     begun_runs,
     look_at_claims,
     refuse_other_data,
+    with_perhaps_used,
 )
 from gitops_dr.errors import RefusedError
 from gitops_dr.model import Gap, Ref
@@ -95,6 +98,52 @@ def test_a_static_volume_is_whatever_git_says(prepared: Any) -> None:
     )
     found = look_at_claims(prepared)
     assert (found.stale, found.unknown, found.there) == ((), (), ())
+
+
+RESTS = datetime(2026, 11, 26, 12, tzinfo=UTC)
+BEFORE, AFTER = "2026-11-26T11:00:00Z", "2026-11-26T12:00:00Z"
+FAILED_OVER = Standing("standby", commit="c", active="true")
+BEGUN = Standing("standby", begun="now")
+
+USED = [
+    # strategy, rests since, what is noted of a failover, claim made, has a volume; may be used
+    (Strategy.WARM, RESTS, None, AFTER, True, False),
+    (Strategy.WARM, RESTS, FAILED_OVER, AFTER, True, False),
+    (Strategy.WARM, RESTS, None, BEFORE, True, True),
+    (Strategy.WARM, RESTS, None, "", True, True),
+    (Strategy.WARM, RESTS, None, BEFORE, False, False),
+    (Strategy.WARM, None, FAILED_OVER, AFTER, True, True),
+    (Strategy.COLD, None, FAILED_OVER, AFTER, True, True),
+    (Strategy.WARM, None, BEGUN, AFTER, True, False),
+    (Strategy.WARM, None, None, AFTER, True, False),
+    (Strategy.HOT, RESTS, FAILED_OVER, BEFORE, True, False),
+]
+
+
+@pytest.mark.parametrize(("strategy", "since", "standing", "made", "bound", "used"), USED)
+def test_what_may_have_been_used_holds_other_data(
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: Strategy,
+    since: datetime | None,
+    standing: Standing | None,
+    made: str,
+    bound: bool,
+    used: bool,
+) -> None:
+    monkeypatch.setattr(point_claims, "rests_since", lambda *_: since)
+    monkeypatch.setattr(point_claims, "read_standing", lambda *_: standing)
+    claim = {
+        "metadata": {"creationTimestamp": made},
+        "spec": {"volumeName": "pv"} if bound else {},
+    }
+    there: Any = SimpleNamespace(
+        connection=None,
+        opened=SimpleNamespace(settings=SimpleNamespace(name="primary")),
+        target=Target("standby", strategy=strategy),
+    )
+    known = PointClaims({}, stale=(Gap(B, "old"),), there=(A, B), live={A: claim, B: claim})
+    found = with_perhaps_used(there, known)
+    assert [gap.ref for gap in found.stale] == ([B, A] if used else [B])
 
 
 OLD = Gap(A, "was filled from another snapshot")

@@ -96,6 +96,8 @@ def first(api: ApiServer, places: tuple[str, ...], tidy: list[Any]) -> Callable[
         tidy.append(body)
         api.create(body)
         for change in case.get("then", ()):
+            if "when" in change:
+                api.until(body, holds(change, "when"))
             api.patch(body, change["patch"], change.get("subresource", ""))
         return api.until(body, holds(case, "until"))
 

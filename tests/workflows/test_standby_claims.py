@@ -355,3 +355,21 @@ def test_a_failover_goes_on_with_what_a_sync_has_begun(story: Story) -> None:
     assert found["complete"]
     assert set(BOUND) <= set(claims_of(found, "replaced"))
     assert has_data_of_the_primary(story, *APPS)
+
+
+def test_what_was_used_since_is_not_the_points_data(story: Story) -> None:
+    """A failover is taken back by hand, and the next one is to the same point."""
+    story.standby.write("only here", *APPS)
+    text = (story.repo / "targets/standby/target.yaml").read_text()
+    story.write("targets/standby/target.yaml", text.replace("active: true", "active: false"))
+    story.commit()
+    sync(story)
+    before = story.head
+    said = story.failover("--fenced", code=6)
+    assert "it may have been used" in said.err
+    assert "--replace-claims" in said.err
+    assert story.head == before
+    found = story.failover("--fenced", "--replace-claims")
+    assert found["complete"]
+    assert {*BOUND, *DB.named} == set(claims_of(found, "replaced"))
+    assert has_data_of_the_primary(story, *APPS)
