@@ -36,6 +36,16 @@ def create(
     return _body(connection.json("POST", path, query=query, body=orjson.dumps(body)), path)
 
 
+def find(connection: Connection, resource: Resource, namespace: str, name: str) -> Body | None:
+    """Read an object; None if it is not there, or its kind not served. Raises ``ApiError``."""
+    try:
+        return get(connection, resource, namespace, name)
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
 def merge(connection: Connection, resource: Resource, body: Body) -> Body:
     """Lay an object over the one that is there (JSON merge patch). Raises ``ApiError``."""
     metadata = body["metadata"]

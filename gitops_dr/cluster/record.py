@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from gitops_dr.cluster.apply import create, get, merge
+from gitops_dr.cluster.apply import create, find, get, merge
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.model import Resource
 from gitops_dr.secrets.fingerprint import KEY_BYTES
@@ -83,12 +83,8 @@ def keep(
 
 def kept(connection: Connection, name: str) -> dict[str, Any] | None:
     """What a ConfigMap of our namespace has; None if there is none. Raises ``ApiError``."""
-    try:
-        return get(connection, _CONFIG_MAPS, NAMESPACE, name).get("data") or {}
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    found = find(connection, _CONFIG_MAPS, NAMESPACE, name)
+    return None if found is None else found.get("data") or {}
 
 
 def ensure_namespace(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gitops_dr.cluster.apply import create, get
+from gitops_dr.cluster.apply import create, find
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.cluster.record import NAMESPACE, ensure_namespace
@@ -22,13 +22,8 @@ def rests_since(connection: Connection, cluster: str) -> datetime | None:
 
     Raises ``ApiError`` if it cannot be read although it may be there.
     """
-    try:
-        found = get(connection, _CONFIG_MAPS, NAMESPACE, _name(cluster))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-    return as_moment(str(found["metadata"].get("creationTimestamp") or ""))
+    found = find(connection, _CONFIG_MAPS, NAMESPACE, _name(cluster))
+    return as_moment(str(found["metadata"].get("creationTimestamp") or "")) if found else None
 
 
 def begin_rest(connection: Connection, cluster: str) -> None:

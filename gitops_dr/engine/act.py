@@ -16,7 +16,7 @@ from gitops_dr.engine.importing import revive
 from gitops_dr.engine.likeness import same
 from gitops_dr.engine.owners import FindUid, owners_of, with_owners
 from gitops_dr.engine.refusals import is_going, perhaps_done, too_early, unserved
-from gitops_dr.engine.replacement import find, replace_object
+from gitops_dr.engine.replacement import find_served, replace_object
 from gitops_dr.model import SECRET, Action, Body, EmptyVolume, Outcome, Ref, Resource, Result, Step
 from gitops_dr.planning.conflicts import TAKE
 from gitops_dr.readiness import readiness
@@ -196,7 +196,7 @@ class _Making:
         It was not there when the plan was made, so it is ours if we have written to it, in our name
         or its holder's; what somebody has changed since, the comparison at the end tells.
         """
-        live = find(self.connection, self.step.ref, self.resource)
+        live = find_served(self.connection, self.step.ref, self.resource)
         if live is None:
             return None
         metadata = live["metadata"]

@@ -7,15 +7,10 @@ from collections.abc import Iterator, Mapping
 from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.engine.snapshots import listed
+from gitops_dr.engine.suspending import PODS, WORKLOADS
 from gitops_dr.model import Ref, Resource
-from gitops_dr.volumes.in_place import DEPLOYMENT, pod_uses, replicas_of, workload_uses
-from gitops_dr.volumes.sets import STATEFUL_SET
+from gitops_dr.volumes.in_place import pod_uses, replicas_of, workload_uses
 
-_PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
-_WORKLOADS: Mapping[tuple[str, str], Resource] = {
-    DEPLOYMENT: Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
-    STATEFUL_SET: Resource("apps", "v1", "StatefulSet", "statefulsets", namespaced=True),
-}
 _ATTACHMENTS = Resource(
     "storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", namespaced=False
 )
@@ -30,12 +25,12 @@ def used_by(connection: Connection, volumes: Mapping[Ref, str]) -> dict[Ref, str
     found: dict[Ref, str] = {}
     for namespace in sorted({ref.namespace for ref in volumes}):
         here = [ref for ref in volumes if ref.namespace == namespace]
-        for body in listed(connection, collection_path(_PODS, namespace)):
-            name = Ref(*_PODS.group_kind, namespace, body["metadata"]["name"])
+        for body in listed(connection, collection_path(PODS, namespace)):
+            name = Ref(*PODS.group_kind, namespace, body["metadata"]["name"])
             for ref in here:
                 if pod_uses(body, ref):
                     found.setdefault(ref, f"{name} has it")
-        for group_kind, resource in _WORKLOADS.items():
+        for group_kind, resource in WORKLOADS.items():
             for body in listed(connection, collection_path(resource, namespace)):
                 workload = Ref(*group_kind, namespace, body["metadata"]["name"])
                 for ref in here:

@@ -9,7 +9,7 @@ from functools import partial
 
 import orjson
 
-from gitops_dr.cluster.apply import create, get, patch
+from gitops_dr.cluster.apply import create, find, get, patch
 from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.engine.refusals import too_early
@@ -22,17 +22,12 @@ from gitops_dr.volumes.remedies import remedy
 from gitops_dr.volumes.restore import source_lost
 
 CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
-_VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 
 def find_claim(connection: Connection, ref: Ref) -> Body | None:
     """The claim as it is; None if it is not there. Raises ``ApiError``."""
-    try:
-        return get(connection, CLAIMS, ref.namespace, ref.name)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    return find(connection, CLAIMS, ref.namespace, ref.name)
 
 
 def make_filled(connection: Connection, ref: Ref, body: Body) -> None:
@@ -178,7 +173,7 @@ def free_released_volume(connection: Connection, ref: Ref, claim: Body) -> str:
 
 
 def _forget_claim(connection: Connection, name: str, claim: Body) -> None:
-    volume = get(connection, _VOLUMES, "", name)
+    volume = get(connection, VOLUMES, "", name)
     held_for = volume.get("spec", {}).get("claimRef") or {}
     metadata = claim["metadata"]
     same_claim = (held_for.get("namespace"), held_for.get("name")) == (
@@ -192,4 +187,4 @@ def _forget_claim(connection: Connection, name: str, claim: Body) -> None:
         ]
         if "resourceVersion" in held_for:
             operations.append({"op": "remove", "path": "/spec/claimRef/resourceVersion"})
-        patch(connection, _VOLUMES, "", name, operations)
+        patch(connection, VOLUMES, "", name, operations)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gitops_dr.checks.plan_facts import Class
 from gitops_dr.checks.reading import read_class
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.engine.recorded import Recorded
 from gitops_dr.engine.snapshots import listed
 from gitops_dr.model import Body
@@ -38,12 +38,7 @@ def source_snapshot_classes(recorded: Recorded) -> dict[str, Class]:
 
 def read_snapshot_classes(connection: Connection) -> dict[str, Class]:
     """A target's VolumeSnapshotClasses; none where they are not served. Raises ``ApiError``."""
-    try:
-        bodies = list(listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses"))
-    except ApiError as error:
-        if error.status == 404:
-            return {}
-        raise
+    bodies = listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses")
     return {body["metadata"]["name"]: read_class(body) for body in bodies}
 
 

@@ -115,16 +115,23 @@ class Gathering:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Puts each object of a page where it belongs."""
+class Terms:
+    """By what objects are taken, besides their bytes. The fields are those of ``observe``."""
 
-    connection: Connection
     fingerprint: Fingerprint
     known: frozenset[str]
     namespaced: frozenset[tuple[str, str]]
     authors: bool
     holders: bool
     keep: Callable[[Ref], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Puts each object of a page where it belongs."""
+
+    connection: Connection
+    terms: Terms
     remembered: Remembered | None
     secrets: Sealing | None
     into: Gathering
@@ -178,7 +185,7 @@ class Reader:
             self.into.accounted.add(ref)
             return
         if "ownerReferences" in body["metadata"]:
-            owner = controller_owner(ref, body, self.namespaced)
+            owner = controller_owner(ref, body, self.terms.namespaced)
             if owner is not None:
                 self.into.facts.owner_of[ref] = owner
                 self.into.held[ref] = resource
@@ -206,11 +213,13 @@ class Reader:
 
     def _keep(self, ref: Ref, resource: Resource, body: Body) -> None:
         metadata = body["metadata"]
-        managed = metadata.get("managedFields") if self.authors or self.holders else None
+        managed = (
+            metadata.get("managedFields") if self.terms.authors or self.terms.holders else None
+        )
         last_applied = bool(managed) and LAST_APPLIED in (metadata.get("annotations") or ())
         rules_for(ref.group, ref.kind).clean(body)
         apply_autoscaler(ref, body, self.into.facts)
-        if self.holders and managed:
+        if self.terms.holders and managed:
             found = holder_of(managed, body, last_applied=last_applied, ours=FIELD_MANAGER)
             if found is not None:
                 self.into.holders[ref] = found
@@ -222,16 +231,16 @@ class Reader:
         remembered = self.remembered
         key = None if remembered is None else key_of(body)
         fingerprint = None if remembered is None else remembered[key]
-        if fingerprint is None or fingerprint not in self.known or self.keep(ref):
+        if fingerprint is None or fingerprint not in self.terms.known or self.terms.keep(ref):
             try:
                 data = canonical(body)
             except ManifestError as error:
                 self.into.gaps.append(Gap(ref, error.problem))
                 return
-            fingerprint = self.fingerprint(data)
+            fingerprint = self.terms.fingerprint(data)
             if remembered is not None:
                 remembered.add(key, fingerprint)
-            if fingerprint not in self.known or self.keep(ref):
+            if fingerprint not in self.terms.known or self.terms.keep(ref):
                 self.into.bodies[fingerprint] = data
                 self.into.kept.append(fingerprint)
                 self._keep_managed(ref, managed)
@@ -247,14 +256,14 @@ class Reader:
             return
         mac = self.into.hmacs[ref] = self.secrets.hmac(ref, data)
         fingerprint = self.secrets.fingerprint(mac)
-        if fingerprint not in self.known or self.keep(ref):
+        if fingerprint not in self.terms.known or self.terms.keep(ref):
             self.into.bodies.hold(fingerprint, data)
             self._keep_managed(ref, managed)
         path = manifest_path(ref, resource.plural)
         self.into.entries[ref] = Entry(fingerprint, path, resource.version)
 
     def _keep_managed(self, ref: Ref, managed: Any) -> None:
-        if managed and self.authors:
+        if managed and self.terms.authors:
             # Decoded they would take ten times the room, and much may differ. Those of a status
             # that is nested beyond measure cannot be written, and its author stays unknown.
             with suppress(orjson.JSONEncodeError):

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gitops_dr.cluster.apply import create, get, merge, patch
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.apply import create, find, get, merge, patch
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.listing import collection_path
 from gitops_dr.engine.claims import (
     CLAIMS,
+    VOLUMES,
     await_bound,
     await_gone,
     delete_claim,
@@ -29,7 +30,7 @@ from gitops_dr.engine.snapshots import listed
 from gitops_dr.engine.suspending import await_running, await_unused, resume, suspend
 from gitops_dr.errors import ClusterError
 from gitops_dr.events import Emit, Notice, silent
-from gitops_dr.model import Body, Ref, Resource
+from gitops_dr.model import Body, Ref
 from gitops_dr.volumes.at_rest import AT_REST, write_rested
 from gitops_dr.volumes.in_place import (
     NOTE,
@@ -44,8 +45,6 @@ from gitops_dr.volumes.in_place import (
 )
 from gitops_dr.volumes.records import SnapshotRecord
 from gitops_dr.volumes.restore import Restoration
-
-VOLUMES = Resource("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 
 Failpoint = Callable[[str], None]
 
@@ -299,9 +298,4 @@ def notes(connection: Connection) -> dict[str, Note]:
 
 def find_volume(connection: Connection, name: str) -> Body | None:
     """A PersistentVolume; None if it is not there. Raises ``ApiError``."""
-    try:
-        return get(connection, VOLUMES, "", name)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    return find(connection, VOLUMES, "", name)

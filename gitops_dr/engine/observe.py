@@ -18,14 +18,14 @@ from gitops_dr.desired.managers import Holder
 from gitops_dr.desired.secret_records import ExternalSecret
 from gitops_dr.engine.collecting import uncollected
 from gitops_dr.engine.contents import Contents
-from gitops_dr.engine.gathering import Fingerprint, Gathering, Reader
+from gitops_dr.engine.gathering import Fingerprint, Gathering, Reader, Terms
 from gitops_dr.engine.kinds import (
     at_storage_version,
     resources_to_list,
     standing,
     unserved,
 )
-from gitops_dr.engine.pages import Pages, Terms
+from gitops_dr.engine.pages import Pages
 from gitops_dr.engine.remembered import Remembered
 from gitops_dr.engine.sealing import Sealing
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, silent
@@ -135,12 +135,14 @@ def observe(
     gathering = Gathering(gaps=gaps)
     reader = Reader(
         connection,
-        fingerprint,
-        known=frozenset(known),
-        namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
-        authors=authors,
-        holders=holders,
-        keep=keep,
+        Terms(
+            fingerprint,
+            known=frozenset(known),
+            namespaced=frozenset(r.group_kind for r in discovery.resources if r.namespaced),
+            authors=authors,
+            holders=holders,
+            keep=keep,
+        ),
         remembered=remembered,
         secrets=secrets,
         into=gathering,
@@ -162,8 +164,8 @@ def observe(
         )
         for r in chosen[len(first) :]
     ]
-    before = (pages or Pages()).under(_terms(reader))
-    now = Pages(before.terms, bodies=gathering.bodies)
+    before = (pages or Pages()).under(reader.terms, frozenset(gathering.facts.autoscaled))
+    now = Pages(before.terms, before.autoscaled, bodies=gathering.bodies)
     finished = len(first)
     answers = list_pages(connection, requests, revision=revision, known=before.parts.keys())
     for page in answers:
@@ -216,18 +218,6 @@ def observe(
         },
         api=gathering.apis[min(gathering.apis)] if gathering.apis else "",
         pages=now if pages is not None else None,
-    )
-
-
-def _terms(reader: Reader) -> Terms:
-    return Terms(
-        fingerprint=reader.fingerprint,
-        known=reader.known,
-        namespaced=reader.namespaced,
-        authors=reader.authors,
-        holders=reader.holders,
-        keep=reader.keep,
-        autoscaled=frozenset(reader.into.facts.autoscaled),
     )
 
 

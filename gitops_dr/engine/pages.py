@@ -8,25 +8,12 @@ got since shows in the bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gitops_dr.cluster.listing import PageKey
-from gitops_dr.engine.gathering import Fingerprint, Gathering
+from gitops_dr.engine.gathering import Gathering, Terms
 from gitops_dr.model import Ref
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """By what the objects of a page are taken, besides their bytes."""
-
-    fingerprint: Fingerprint
-    known: frozenset[str]
-    namespaced: frozenset[tuple[str, str]]
-    authors: bool
-    holders: bool
-    keep: Callable[[Ref], bool]
-    autoscaled: frozenset[Ref]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +21,13 @@ class Pages:
     """What was made of the pages of one look; of none, before the first one."""
 
     terms: Terms | None = None
+    autoscaled: frozenset[Ref] = frozenset()
+    """What autoscalers target, by which an object is taken, too."""
     parts: dict[PageKey, Gathering] = field(default_factory=dict)
     bodies: Mapping[str, bytes] = field(default_factory=dict)
     """The canonical bytes that its parts name, by fingerprint."""
 
-    def under(self, terms: Terms) -> Pages:
+    def under(self, terms: Terms, autoscaled: frozenset[Ref]) -> Pages:
         """The same, if pages are still taken by the same; else nothing."""
-        return self if self.terms == terms else Pages(terms)
+        same = (self.terms, self.autoscaled) == (terms, autoscaled)
+        return self if same else Pages(terms, autoscaled)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gitops_dr.cluster.connect import ApiError, Connection
+from gitops_dr.cluster.apply import find
+from gitops_dr.cluster.connect import Connection
 from gitops_dr.cluster.discover import Discovery
-from gitops_dr.cluster.listing import object_path
 from gitops_dr.cluster.openapi import schemas
 from gitops_dr.manifests.schema import Schemas, unknown_fields
 from gitops_dr.model import ANY, Body, Ref, Resource
@@ -71,12 +71,7 @@ def stored_versions(connection: Connection, name: str) -> tuple[str, ...]:
     """
     group, kind = CRD
     resource = Resource(group, "v1", kind, "customresourcedefinitions", namespaced=False)
-    try:
-        body = connection.json("GET", object_path(resource, "", name))
-    except ApiError as error:
-        if error.status == 404:
-            return ()
-        raise
+    body = find(connection, resource, "", name) or {}
     return tuple(map(str, (body.get("status") or {}).get("storedVersions") or ()))
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import orjson
 
-from gitops_dr.cluster.apply import get
+from gitops_dr.cluster.apply import find
 from gitops_dr.cluster.connect import FIELD_MANAGER, ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.events import Advanced, Emit, PhaseEnded, PhaseStarted, StepEnded, Waiting, silent
-from gitops_dr.model import Action, Body, Outcome, Ref, Resource, Result, Step
+from gitops_dr.model import Action, Outcome, Ref, Resource, Result, Step
 
 _LOOK_AGAIN = 0.2
 
@@ -62,7 +62,7 @@ def _delete(
 
     path = object_path(resource, ref.namespace, ref.name)
     try:
-        live = _find(connection, ref, resource)
+        live = find(connection, resource, ref.namespace, ref.name)
         if live is None:
             return outcome(Result.PRESENT, "is gone already")
         uid = live["metadata"].get("uid")
@@ -75,7 +75,7 @@ def _delete(
         except ApiError as error:
             if error.status != 404:
                 raise
-        while (live := _find(connection, ref, resource)) is not None:
+        while (live := find(connection, resource, ref.namespace, ref.name)) is not None:
             if live["metadata"].get("uid") != uid:
                 return outcome(Result.DONE, "somebody has made it again")
             held = ", ".join(live["metadata"].get("finalizers") or ()) or "nobody says by whom"
@@ -86,12 +86,3 @@ def _delete(
     except ApiError as error:
         return outcome(Result.FAILED, error.message)
     return outcome(Result.DONE)
-
-
-def _find(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
-    try:
-        return get(connection, resource, ref.namespace, ref.name)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise

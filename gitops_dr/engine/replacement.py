@@ -50,7 +50,7 @@ def replace_object(
     something would be lost by now is left. Raises ``ApiError`` for what was refused before anything
     was deleted.
     """
-    live = find(connection, ref, resource)
+    live = find_served(connection, ref, resource)
     if live is not None and not live["metadata"].get("deletionTimestamp"):
         if is_as_wanted(live):
             return Replaced(Result.PRESENT, stored=live)
@@ -88,7 +88,7 @@ def _delete(connection: Connection, ref: Ref, resource: Resource, live: Body) ->
 def _awaited(connection: Connection, ref: Ref, resource: Resource) -> str | None:
     """Wait until the object is gone; who holds it if it is still there, else None."""
     deadline = time.monotonic() + _WHILE
-    while (live := find(connection, ref, resource)) is not None:
+    while (live := find_served(connection, ref, resource)) is not None:
         if not live["metadata"].get("deletionTimestamp"):
             return None  # Somebody has made another; whoever makes ours is told so.
         if time.monotonic() > deadline:
@@ -97,8 +97,8 @@ def _awaited(connection: Connection, ref: Ref, resource: Resource) -> str | None
     return None
 
 
-def find(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
-    """An object as it is; None if it is not there. Raises ``ApiError``."""
+def find_served(connection: Connection, ref: Ref, resource: Resource) -> Body | None:
+    """An object as it is; None if it is not there. Raises ``ApiError``, also if its kind is not."""
     try:
         return get(connection, resource, ref.namespace, ref.name)
     except ApiError as error:

@@ -12,7 +12,7 @@ from gitops_dr.cluster.connect import ApiError, Connection
 from gitops_dr.cluster.listing import object_path
 from gitops_dr.engine.fitting import target_facts
 from gitops_dr.engine.recorded import Recorded, Tree
-from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS
+from gitops_dr.engine.snapshots import CONTENTS, SNAPSHOTS, listed
 from gitops_dr.errors import RepositoryError
 from gitops_dr.model import Body, Entry, Gap, Ref
 from gitops_dr.repository.tree import read
@@ -213,9 +213,9 @@ def storage_facts(connection: Connection, recorded: Recorded | None = None) -> S
         refs = [ref for ref in recorded.state.entries if ref.group_kind in kinds]
         for ref, body in recorded.bodies(refs):
             in_git[ref.group_kind].append(body)
-    live = _listed(connection, "/apis/storage.k8s.io/v1/storageclasses")
+    live = listed(connection, "/apis/storage.k8s.io/v1/storageclasses")
     provisioners, defaults = read_classes([*in_git[_CLASS], *live])
-    live = _listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses")
+    live = listed(connection, "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses")
     for body in [*in_git[_SNAPSHOT_CLASS], *live]:
         drivers.setdefault(str(body.get("driver", "")), set()).add(body["metadata"]["name"])
     return StorageFacts(
@@ -223,17 +223,6 @@ def storage_facts(connection: Connection, recorded: Recorded | None = None) -> S
         default_class=defaults[0] if len(defaults) == 1 else "",
         snapshot_classes={driver: tuple(sorted(names)) for driver, names in drivers.items()},
     )
-
-
-def _listed(connection: Connection, path: str) -> list[Body]:
-    """The objects under a path; none where the API is not served."""
-    try:
-        items: list[Body] = connection.json("GET", path).get("items") or []
-    except ApiError as error:
-        if error.status == 404:
-            return []
-        raise
-    return items
 
 
 def torn_sets(records: Iterable[SnapshotRecord]) -> list[str]:

@@ -6,7 +6,7 @@ one had is kept until the next replacement of that claim: ``docs/adr/0019``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gitops_dr.cluster.apply import late_binding_classes, merge
@@ -15,9 +15,9 @@ from gitops_dr.cluster.listing import collection_path
 from gitops_dr.cluster.rest_record import rests_since
 from gitops_dr.engine.claim_history import History, records_ever
 from gitops_dr.engine.claim_users import used_by
-from gitops_dr.engine.claims import CLAIMS
+from gitops_dr.engine.claims import CLAIMS, VOLUMES
 from gitops_dr.engine.importing import forget
-from gitops_dr.engine.in_place import VOLUMES, find_volume
+from gitops_dr.engine.in_place import find_volume
 from gitops_dr.engine.point import tree_of_head
 from gitops_dr.engine.point_claims import (
     PointClaims,
@@ -96,7 +96,8 @@ def look_at_standby(prepared: Prepared, *, drop: bool) -> StandbyClaims:
     connection = prepared.connection
     claims = look_at_claims(prepared)
     begun = _begun(connection, claims)
-    kept = {_claim(replaced_for(body)) for body in _volumes(connection) if replaced_for(body)}
+    volumes = _replaced_volumes(connection)
+    kept = {_claim(replaced_for(body)) for body in volumes}
     history = records_ever(prepared, kept.union(gap.ref for gap in claims.stale))
     pruned = read_pruned_handles(tree_of_head(prepared.opened, prepared.examined.recorded.tree))
     stays = _stay(prepared, claims, history, begun)
@@ -106,7 +107,7 @@ def look_at_standby(prepared: Prepared, *, drop: bool) -> StandbyClaims:
     anew = {gap.ref for gap in replaced} - begun
     going = [
         one
-        for one in kept_volumes(connection, history, pruned)
+        for one in _kept(volumes, history, pruned)
         if drop and not one.stays and _claim(one.claim) in anew
     ]
     for ref in sorted(begun - {gap.ref for gap in replaced}):
@@ -177,7 +178,7 @@ def bring_up_to_date(
         with phase("give back", emit, len(found.plan.going)):
             gone += [one for one in found.plan.going if _give_back(prepared, found, one)]
     names = {one.volume for one in gone}
-    kept = kept_volumes(connection, found.history, found.pruned)
+    kept = _kept(_replaced_volumes(connection), found.history, found.pruned)
     return ClaimsBrought(
         replaced=done,
         left=found.plan.left,
@@ -186,21 +187,21 @@ def bring_up_to_date(
     )
 
 
-def kept_volumes(
-    connection: Connection, history: History, pruned: frozenset[Handle]
-) -> list[KeptVolume]:
-    """Every volume that a replaced claim had, and why it stays. Raises ``ApiError``."""
-    found = []
-    for body in _volumes(connection):
-        claim = replaced_for(body)
-        if claim:
-            why = why_it_is_kept(body, _source_of(body, history), pruned)
-            found.append(KeptVolume(body["metadata"]["name"], claim, why))
-    return found
+def _replaced_volumes(connection: Connection) -> list[Body]:
+    """Every volume that a replaced claim had. Raises ``ApiError``."""
+    return [body for body in listed(connection, collection_path(VOLUMES)) if replaced_for(body)]
 
 
-def _volumes(connection: Connection) -> Iterator[Body]:
-    return listed(connection, collection_path(VOLUMES))
+def _kept(volumes: Iterable[Body], history: History, pruned: frozenset[Handle]) -> list[KeptVolume]:
+    """Each of these volumes, and why it stays."""
+    return [
+        KeptVolume(
+            body["metadata"]["name"],
+            replaced_for(body),
+            why_it_is_kept(body, _source_of(body, history), pruned),
+        )
+        for body in volumes
+    ]
 
 
 def _source_of(volume: Body, history: History) -> SnapshotRecord | None:

@@ -31,12 +31,12 @@ from gitops_dr.volumes.in_place import (
 )
 from gitops_dr.volumes.sets import STATEFUL_SET
 
-_PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
+PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 _REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", namespaced=True)
 _AUTOSCALERS = Resource(
     "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True
 )
-_RESOURCES: Mapping[tuple[str, str], Resource] = {
+WORKLOADS: Mapping[tuple[str, str], Resource] = {
     DEPLOYMENT: Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
     STATEFUL_SET: Resource("apps", "v1", "StatefulSet", "statefulsets", namespaced=True),
 }
@@ -52,7 +52,7 @@ def workloads_of(connection: Connection, claims: Collection[Ref]) -> list[Worklo
     found: dict[Ref, Workload] = {}
     for namespace in sorted({claim.namespace for claim in claims}):
         autoscalers = list(_listed(connection, _AUTOSCALERS, namespace))
-        for group_kind, resource in _RESOURCES.items():
+        for group_kind, resource in WORKLOADS.items():
             for body in _listed(connection, resource, namespace):
                 if any(workload_uses(group_kind, body, claim) for claim in claims):
                     ref = Ref(*group_kind, namespace, body["metadata"]["name"])
@@ -77,7 +77,7 @@ def users_of(
     used: set[Ref] = set()
     for workload in workloads if claims else ():
         ref = workload.ref
-        body = get(connection, _RESOURCES[ref.group_kind], ref.namespace, ref.name)
+        body = get(connection, WORKLOADS[ref.group_kind], ref.namespace, ref.name)
         used |= {claim for claim in claims if workload_uses(ref.group_kind, body, claim)}
     return used
 
@@ -111,7 +111,7 @@ def await_unused(
         if pod is None:
             return
         metadata = pod["metadata"]
-        ref = Ref(*_PODS.group_kind, metadata["namespace"], metadata["name"])
+        ref = Ref(*PODS.group_kind, metadata["namespace"], metadata["name"])
         if time.monotonic() > deadline:
             raise ClusterError(
                 f"{ref}: still uses the claim although its workload was scaled to 0",
@@ -132,7 +132,7 @@ def await_running(
     lacking = []
     deadline = time.monotonic() + timeout
     for workload in workloads:
-        resource = _RESOURCES[workload.ref.group_kind]
+        resource = WORKLOADS[workload.ref.group_kind]
         while True:
             body = get(connection, resource, workload.ref.namespace, workload.ref.name)
             found = readiness({**body, "apiVersion": "apps/v1", "kind": workload.ref.kind})
@@ -170,7 +170,7 @@ def _patch(
     change: Callable[[tuple[str, str], Body], Body | None],
 ) -> None:
     """Change a workload, unless there is nothing to change."""
-    resource = _RESOURCES[ref.group_kind]
+    resource = WORKLOADS[ref.group_kind]
     for attempt in range(_ATTEMPTS):
         live = get(connection, resource, ref.namespace, ref.name)
         wanted = change(ref.group_kind, live)
@@ -186,7 +186,7 @@ def _patch(
 
 
 def _users(connection: Connection, namespace: str, claims: Collection[Ref]) -> Iterator[Body]:
-    for pod in _listed(connection, _PODS, namespace):
+    for pod in _listed(connection, PODS, namespace):
         if any(pod_uses(pod, claim) for claim in claims):
             yield pod
 
@@ -196,7 +196,7 @@ def _controller(connection: Connection, pod: Body) -> Ref:
     namespace = pod["metadata"]["namespace"]
     owner = _owner(pod)
     if owner is None:
-        return Ref(*_PODS.group_kind, namespace, pod["metadata"]["name"])
+        return Ref(*PODS.group_kind, namespace, pod["metadata"]["name"])
     if owner.group_kind == _REPLICA_SETS.group_kind:
         try:
             above = _owner(get(connection, _REPLICA_SETS, namespace, owner.name))

@@ -13,6 +13,8 @@ from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.parse import parse_document
 from gitops_dr.model import Body
 
+_EXPORTED = "restore it from the last commit of gitops-dr export"
+
 
 def parse_versioned(data: bytes, path: str, number: int) -> Body:
     """Read the one YAML mapping in ``data``, which must be of format ``number``.
@@ -31,17 +33,17 @@ def parse_versioned(data: bytes, path: str, number: int) -> Body:
 
 
 @contextmanager
-def misread(path: str, what: str) -> Iterator[None]:
+def misread(path: str, what: str, hint: str = _EXPORTED) -> Iterator[None]:
     """Raise ``RepositoryError`` where what is read inside shows that the file is not ``what``.
 
-    For the files that an export writes; ``what`` is such as "a file of endpoints".
+    For the files that we write; ``what`` is such as "a file of endpoints".
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RepositoryError(
             f"{path}: not {what}: {type(error).__name__}: {error}",
-            hint="restore it from the last commit of gitops-dr export",
+            hint=hint,
         ) from error
 
 

@@ -107,16 +107,20 @@ def perhaps_used(live: Body, rests_since: datetime | None) -> str:
     """
     if rests_since is None:
         return "it may have been used: the standby was not known to rest until now"
-    made = as_moment(str(live["metadata"].get("creationTimestamp") or ""))
+    made = _made(live)
     if made is None or made < rests_since:
         since = rests_since.isoformat()
         return f"it may have been used: the standby is known to rest only since {since}"
     return ""
 
 
+def _made(live: Body) -> datetime | None:
+    return as_moment(str(live["metadata"].get("creationTimestamp") or ""))
+
+
 def _said_to_be_used(live: Body, claims: int) -> str:
     """What Kubernetes itself says of it; before 1.37, nothing."""
-    made = as_moment(str(live["metadata"].get("creationTimestamp") or ""))
+    made = _made(live)
     for condition in (live.get("status") or {}).get("conditions") or ():
         if condition.get("type") != _UNUSED:
             continue

@@ -12,10 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from gitops_dr.errors import RepositoryError
 from gitops_dr.manifests.emit import canonical
 from gitops_dr.manifests.path import segment
-from gitops_dr.manifests.versioned import as_moment, as_text, parse_versioned
+from gitops_dr.manifests.versioned import as_moment, as_text, misread, parse_versioned
 from gitops_dr.model import Ref, parse_ref
 
 FORMAT = 1
@@ -150,7 +149,9 @@ def write_record(record: SnapshotRecord) -> bytes:
 def read_record(data: bytes, path: str) -> SnapshotRecord:
     """Read a record's file. Raises ``RepositoryError`` if it is not one, or of a newer format."""
     document = parse_versioned(data, path, FORMAT)
-    try:
+    with misread(
+        path, "a snapshot record", "restore it from the commit of gitops-dr that wrote it"
+    ):
         claim, snapshot, hooks = document["claim"], document["snapshot"], document["hooks"]
         owner = document.get("owner")
         return SnapshotRecord(
@@ -180,11 +181,6 @@ def read_record(data: bytes, path: str) -> SnapshotRecord:
             owner=parse_ref(as_text(owner["ref"])) if owner else None,
             ordinal=_size(owner["ordinal"]) if owner else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RepositoryError(
-            f"{path}: not a snapshot record: {type(error).__name__}: {error}",
-            hint="restore it from the commit of gitops-dr that wrote it",
-        ) from error
 
 
 def _needed(value: object) -> str:

@@ -22,7 +22,6 @@ from gitops_dr.drift.defaults import default_rows, defaults_of
 from gitops_dr.drift.meaning import LITERALLY, Meaning
 from gitops_dr.manifests.shape import kind_shape
 from gitops_dr.rules.clean import rules_for
-from gitops_dr.rules.conditions import compile_when
 
 CASES = yamlrocks.loads(Path(__file__).with_name("authored_lab.yaml").read_bytes())
 PAIRS = [(case, row) for case in CASES for row in case["rows"]]
@@ -409,8 +408,7 @@ CRD = {
 
 def test_defaults_of_custom_resources_do_not_count(api, place, compare, namespace):
     crd = place(CRD)
-    api.create(crd)
-    api.until(crd, compile_when([{"true_condition": ["Established"]}]))
+    api.define(crd)
     while not schemas(api.connection, "authored.example.com", "v1"):
         time.sleep(0.1)  # The API server publishes it a moment later.
     shelf = {

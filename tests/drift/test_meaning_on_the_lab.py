@@ -27,16 +27,10 @@ _NUMBERS = itertools.count()
 def api(kubeconfig: Path) -> Iterator[ApiServer]:
     api = ApiServer(connect(kubeconfig))
     for definition in DEFINITIONS:
-        api.create(definition)
-        api.until(definition, _is_established)
+        api.define(definition)
     yield api
     for definition in DEFINITIONS:
         api.delete(definition, wait=True)
-
-
-def _is_established(body: Any) -> bool:
-    conditions = body.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
 @pytest.fixture(scope="module")

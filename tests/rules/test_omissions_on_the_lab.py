@@ -359,14 +359,7 @@ def test_what_an_operator_has_made_is_noted(
         },
     )
     tidy.append(definition)
-    api.create(definition)
-    api.until(
-        definition,
-        lambda body: any(
-            c["type"] == "Established" and c["status"] == "True"
-            for c in body.get("status", {}).get("conditions") or ()
-        ),
-    )
+    api.define(definition)
     owner = make("operated.example.com/v1", "Shop", "main", shop, spec={"selfSigned": {}})
     # Served a moment after it is established.
     for _ in range(100):
