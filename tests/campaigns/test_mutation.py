@@ -319,6 +319,12 @@ def test_a_changed_leaf_of_a_real_object_is_named(
                 refused += 1
             else:
                 changed[restored.ref] = restored, mutation
+        # Read before drift is: what is as it was by then is no change that it could tell.
+        put_back = {
+            ref
+            for ref, (restored, mutation) in changed.items()
+            if _is_put_back(api, restored, mutation)
+        }
         said = gitops_dr(
             *("drift", "--repo", str(rebuilt.repo), "-o", "json"),
             kubeconfig=labs.service_account_kubeconfig(lab),
@@ -340,6 +346,8 @@ def test_a_changed_leaf_of_a_real_object_is_named(
             tally[f"left out by {_relation('controller-owner')}"] += 1
         elif covering := rules.covering(restored, mutation):
             tally[f"covered by {' or '.join(covering)}"] += 1
+        elif ref in put_back and state == "equal":
+            tally[f"put back by a controller: {mutation.text}"] += 1
         else:
             unseen.append(f"{ref}: {mutation.deed} {mutation.text}: {state} {paths}")
     figures(
@@ -375,6 +383,14 @@ def _write(api: Api, restored: Restored, chance: random.Random) -> Mutation | No
             # Taken, and not kept as written: the object may be another in other places by now.
             live = stored
     return None
+
+
+def _is_put_back(api: Api, restored: Restored, mutation: Mutation) -> bool:
+    """Whether the leaf is as it was before again: volumes' controller marks bound claims anew."""
+    ref = restored.ref
+    status, live = api.call("GET", object_path(restored.resource, ref.namespace, ref.name))
+    before = _at(restored.live, mutation.path)
+    return status == 200 and before is not None and _at(live, mutation.path) == before
 
 
 def _is_either(api: Api, restored: Restored, path: tuple[str | int, ...]) -> bool:
