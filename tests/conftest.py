@@ -41,13 +41,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    cores = len(os.sched_getaffinity(0))
-    # A test on a lab waits for its cluster now and then; another one can be run meanwhile.
-    return cores + 1 if config.option.markexpr.startswith("lab") else cores
-
-
 @pytest.fixture(scope="session")
 def lab_home() -> Iterator[Path]:
     # Not in pytest's own folders: the path of a socket has room for a hundred characters.

@@ -132,7 +132,8 @@ def test_the_note_is_no_difference_and_goes_into_no_commit(run, repo):
     left = [d for d in run("drift").json["differences"] if d["ref"]["namespace"] == "vault"]
     assert left == []
     before = git(repo, "rev-parse", "HEAD").strip()
-    said = run("export")
+    # What other tests had in this cluster may be gone by now.
+    said = run("export", "--allow-shrink")
     assert said.code == 0, said.err
     changed = git(repo, "diff", "--name-only", before, "HEAD").splitlines()
     assert not [path for path in changed if "/vault/" in path]
