@@ -263,7 +263,11 @@ def test_a_sudden_loss_is_refused(repo, target):
     connection = connect(target)
     connection.request("DELETE", "/api/v1/namespaces/catalog")
     deadline = time.monotonic() + 60
-    while connection.json("GET", "/api/v1/namespaces/catalog/configmaps")["items"]:
+    # One kind after the other goes, and the namespace last.
+    while any(
+        each["metadata"]["name"] == "catalog"
+        for each in connection.json("GET", "/api/v1/namespaces")["items"]
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     said = export(repo, target)
